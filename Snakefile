@@ -1,0 +1,51 @@
+# The front door: which study, which steps, which targets. The steps are in workflow/rules, one phase a file.
+import json
+import os
+import sys
+import time
+
+from snakemake.utils import min_version
+
+min_version("9.19")
+
+sys.path.insert(0, workflow.basedir)
+from study import config as configuration, design
+from study.errors import StudyError
+from study.training.data import source_files
+
+
+configfile: f"{workflow.basedir}/config.yaml"
+
+
+try:
+    config = configuration.resolve(config)
+    DATA = [str(path) for path in source_files(config["data"]["source"])]
+except StudyError as error:
+    sys.exit(f"study: error: {error}")
+
+STUDY = f"results/{config['study']['name']}"
+STORE = "results/runs"
+JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
+
+# Rules call `python -m study` from wherever Snakemake works; progress counts from the start of this call.
+os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
+os.environ.setdefault("STUDY_STARTED", str(time.time()))
+
+
+report: "report/workflow.rst"
+
+
+include: "workflow/rules/design.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/analyze.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        f"{STUDY}/report.html",

@@ -1,0 +1,139 @@
+"""From records to tables: one row a run, one row a run and epoch, one row a run, epoch and layer."""
+
+import base64
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from study.design import Cell
+from study.errors import StudyError
+from study.files import replacing, write_json
+from study.plan import Plan
+from study.records import Record, Store
+from study.training.version import ENGINE_VERSION
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The collected study.
+
+    Attributes:
+        runs: one row a run; the columns are described in docs/files.md.
+        curves: one row a run and epoch.
+        gap: one row a run with batch normalisation, epoch and layer.
+        provenance: where the records come from and what they cost.
+    """
+
+    runs: pd.DataFrame
+    curves: pd.DataFrame
+    gap: pd.DataFrame
+    provenance: dict[str, Any]
+
+
+def collect(plan: Plan, store: Store) -> Tables:
+    """Read every run of the design from the store.
+
+    Raises:
+        StudyError: a record is missing, damaged, or of another run.
+    """
+    planned = plan.runs()
+    absent = [(cell, seed) for run_id, cell, seed in planned if not store.path(run_id).exists()]
+    if absent:
+        cell, seed = absent[0]
+        raise StudyError(
+            f"{store.root}: {len(absent)} of {len(planned)} records are missing, the first of trajectory "
+            f"{cell.trajectory}, seed {seed}; train them: `snakemake --forcerun train` (finished runs are not repeated)"
+        )
+    rows, curves, gaps, records = [], [], [], []
+    for run_id, cell, seed in planned:
+        record = store.load(run_id)
+        records.append(record)
+        key = {"run_id": run_id, **cell.levels, "seed": seed}
+        rows.append(key | _row(record, cell))
+        curves.append(pd.DataFrame(key | record.curve | {"validation_trials": record.validation.trials}))
+        if record.gap is not None:
+            gaps.append(pd.DataFrame(key | record.gap))
+    columns = ["run_id", *planned[0][1].levels, "seed", "epoch", "layer", "log_variance_ratio", "mean_shift"]
+    return Tables(
+        runs=pd.DataFrame(rows),
+        curves=pd.concat(curves, ignore_index=True),
+        gap=pd.concat(gaps, ignore_index=True) if gaps else pd.DataFrame(columns=columns),
+        provenance=_provenance(plan, records),
+    )
+
+
+def write(tables: Tables, folder: Path) -> None:
+    """Write `runs.parquet`, `runs.csv` (without the bits), `curves.parquet`, `statistics_gap.parquet`, `provenance.json`."""
+    for name, frame in (("runs", tables.runs), ("curves", tables.curves), ("statistics_gap", tables.gap)):
+        with replacing(folder / f"{name}.parquet") as temporary:
+            frame.to_parquet(temporary, index=False)
+    with replacing(folder / "runs.csv") as temporary:
+        tables.runs.drop(columns="correct_bits").to_csv(temporary, index=False)
+    write_json(folder / "provenance.json", tables.provenance)
+
+
+def _row(record: Record, cell: Cell) -> dict[str, Any]:
+    test, validation = record.test, record.validation
+    shared_by = record.cost["shared_by"]
+    return {
+        "status": record.status,
+        "test_correct": test.correct["moving"],
+        "test_trials": test.trials,
+        "test_correct_population": test.correct["population"],
+        "test_correct_batch": test.correct["batch"],
+        "validation_correct": validation.correct["moving"],
+        "validation_trials": validation.trials,
+        "validation_correct_population": validation.correct["population"],
+        "validation_correct_batch": validation.correct["batch"],
+        "test_loss": test.loss["moving"],
+        "trajectory": cell.trajectory,
+        # A shared training is paid once; each of its runs carries its part.
+        "training_seconds": record.cost["training_seconds"] / shared_by,
+        "evaluation_seconds": record.cost["evaluation_seconds"] / shared_by,
+        "images_per_second": record.cost["images_per_second"],
+        "weights_digest": record.digests["weights"],
+        "predictions_digest": record.digests["predictions"],
+        "correct_bits": base64.b64decode(record.correct_bits),
+        "plan_digest": record.provenance["plan_digest"],
+        "host": record.provenance["host"],
+        "commit": record.provenance["commit"],
+    }
+
+
+def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
+    def distinct(values: list[Any]) -> list[Any]:
+        return sorted({value for value in values if value is not None})
+
+    sources = [record.provenance for record in records]
+    finished = sorted(source["finished"] for source in sources)
+    return {
+        "schema": 1,
+        "versions": {
+            package: distinct([source["versions"].get(package) for source in sources])
+            for package in sources[0]["versions"]
+        },
+        "commits": distinct([source["commit"] for source in sources]),
+        "hosts": distinct([source["host"] for source in sources]),
+        "processors": distinct([source["processor"] for source in sources]),
+        "devices": distinct([source["device"] for source in sources]),
+        "data_digest": plan.data_digest,
+        "engine_version": ENGINE_VERSION,
+        "plan_digests": distinct([source["plan_digest"] for source in sources]),
+        "runs": {
+            "planned": len(plan.runs()),
+            "done": len(records),
+            "ok": sum(record.status == "ok" for record in records),
+            "diverged": sum(record.status == "diverged" for record in records),
+            "missing": len(plan.runs()) - len(records),
+        },
+        "cost": {
+            "training_seconds": sum(record.cost["training_seconds"] / record.cost["shared_by"] for record in records),
+            "evaluation_seconds": sum(
+                record.cost["evaluation_seconds"] / record.cost["shared_by"] for record in records
+            ),
+            "first_record": finished[0],
+            "last_record": finished[-1],
+        },
+    }

@@ -1,0 +1,22 @@
+"""`study collect`: from the store's records to the tables of the study."""
+
+import argparse
+from pathlib import Path
+
+from study import plan as plans
+from study.records import Store
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("collect", help="gather the records of a study into tables")
+    parser.add_argument("design", type=Path, help="the design.json of the study")
+    parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
+    parser.add_argument("--out", required=True, type=Path, help="the folder to write to")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from study import collect
+
+    tables = collect.collect(plans.read(arguments.design), Store(arguments.store))
+    collect.write(tables, arguments.out)

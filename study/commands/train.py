@@ -1,0 +1,55 @@
+"""`study train`: one job of the design, as the workflow calls it."""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TextIO
+
+from study import plan as plans
+from study import progress
+from study.design import Job
+from study.files import write_json
+from study.records import Record, Store
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("train", help="train the seeds of one trajectory and record every run")
+    parser.add_argument("design", type=Path, help="the design.json of the study")
+    parser.add_argument("--trajectory", required=True, help="its name, as in design.csv")
+    parser.add_argument("--seeds", required=True, help="the block of seeds, as first-last")
+    parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
+    parser.add_argument("--manifest", required=True, type=Path, help="the file to write when all records are safe")
+    parser.add_argument("--threads", type=int, default=1, help="threads a run; results do not depend on it (default 1)")
+    parser.add_argument("--log", type=Path, help="send everything but the progress lines to this file")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from study.training import job as jobs
+
+    terminal = _divert(arguments.log) if arguments.log else sys.stderr
+    plan = plans.read(arguments.design)
+    store = Store(arguments.store)
+    job = plan.job(arguments.trajectory, arguments.seeds)
+
+    def tell(job: Job, seed: int, record: Record) -> None:
+        print(progress.line(plan, store, job, seed, record), file=terminal, flush=True)
+
+    run_ids = jobs.run(job, plan, store, arguments.threads, tell)
+    write_json(
+        arguments.manifest,
+        {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": run_ids},
+    )
+
+
+def _divert(log: Path) -> TextIO:
+    """Send stdout and stderr, TensorFlow's own included, to `log`; returns the terminal they went to before."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    terminal = os.fdopen(os.dup(2), "w")
+    sys.stdout.flush()
+    sys.stderr.flush()
+    with log.open("w") as stream:
+        os.dup2(stream.fileno(), 1)
+        os.dup2(stream.fileno(), 2)
+    return terminal

@@ -1,0 +1,165 @@
+"""A configuration, checked against the schema and completed with its defaults."""
+
+import difflib
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from study.errors import StudyError
+
+SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+# YAML 1.1 reads 2e-4 as text, because it lacks the dot; everybody who writes it means the number.
+_EXPONENT_WITHOUT_DOT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+
+
+def load(path: Path | str) -> dict[str, Any]:
+    """Read a YAML file and `resolve` it.
+
+    Raises:
+        StudyError: the file is missing, is not YAML, or does not fit the schema.
+    """
+    try:
+        config = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise StudyError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
+    return resolve(config)
+
+
+def resolve(config: Any) -> dict[str, Any]:
+    """Check `config` against the schema and return a copy with every default filled in.
+
+    Factors set to null are taken out, so that an overlay can remove a factor that the file below it declares.
+
+    Raises:
+        StudyError: the first thing that does not fit: the key's path, the value found, what is allowed.
+    """
+    import jsonschema
+
+    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    config = _plain(config)
+    if isinstance(config, dict) and isinstance(config.get("design"), dict):
+        factors = config["design"].get("factors")
+        if isinstance(factors, dict):
+            config["design"]["factors"] = {name: levels for name, levels in factors.items() if levels is not None}
+    errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
+    first = min(errors, key=lambda error: ([str(part) for part in error.absolute_path], error.message), default=None)
+    if first is not None:
+        raise StudyError(_sentence(first))
+    _fill_defaults(config, schema, schema["$defs"])
+    _check_control(config)
+    _check_words(config)
+    _order_factors(config, list(schema["properties"]["design"]["properties"]["factors"]["properties"]))
+    return config
+
+
+def _plain(value: Any) -> Any:
+    """A deep copy of plain Python objects, with exponents that YAML took for text as numbers."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, str) and _EXPONENT_WITHOUT_DOT.fullmatch(value):
+        return float(value)
+    return value
+
+
+def _fill_defaults(value: dict[str, Any], schema: dict[str, Any], definitions: dict[str, Any]) -> None:
+    for name, sub in schema.get("properties", {}).items():
+        if name not in value and "default" in sub:
+            default = sub["default"]
+            value[name] = dict(default) if isinstance(default, dict) else default
+        if "$ref" in sub:
+            sub = definitions[sub["$ref"].rsplit("/", 1)[-1]] | sub
+        if name in value and sub.get("type") == "number":
+            # 1 and 1.0 are one level; a run's identity must not tell them apart.
+            value[name] = float(value[name])
+        elif name in value and sub.get("type") == "array" and isinstance(value[name], list):
+            items = definitions.get(sub.get("items", {}).get("$ref", "").rsplit("/", 1)[-1], {})
+            if items.get("type") == "number":
+                value[name] = [float(item) for item in value[name]]
+        elif isinstance(value.get(name), dict):
+            _fill_defaults(value[name], sub, definitions)
+
+
+def _check_control(config: dict[str, Any]) -> None:
+    factors = config["design"]["factors"]
+    ((factor, level),) = config["design"]["control"].items()
+    if factor not in factors:
+        raise StudyError(f"configuration: design.control names {factor!r}; allowed: a factor, {', '.join(factors)}")
+    if level not in factors[factor]:
+        levels = ", ".join(map(str, factors[factor]))
+        raise StudyError(f"configuration: design.control.{factor} is {level!r}; allowed: one of its levels, {levels}")
+    if len(factors[factor]) < 2:
+        raise StudyError(
+            f"configuration: design.factors.{factor} has one level, {level!r}; the factor of interest needs two or more"
+        )
+
+
+def _order_factors(config: dict[str, Any], order: list[str]) -> None:
+    """Put the factor of interest first and the others in the schema's order: overlaid files come in any order."""
+    factors = config["design"]["factors"]
+    (focus,) = config["design"]["control"]
+    names = sorted(factors, key=lambda name: (name != focus, order.index(name)))
+    config["design"]["factors"] = {name: factors[name] for name in names}
+
+
+def _check_words(config: dict[str, Any]) -> None:
+    factors = config["design"]["factors"]
+    settings = config["training"]
+    for key in ("titles", "labels"):
+        for name in config["report"][key]:
+            if name not in factors and name not in settings:
+                raise StudyError(
+                    f"configuration: report.{key}.{name} names no factor; allowed: {', '.join(factors)}"
+                    + _suggestion(name, list(factors))
+                )
+
+
+def _sentence(error: Any) -> str:
+    """One line for a jsonschema error: the key's path, what was found, what is allowed."""
+    path = _path(error.absolute_path)
+    found = repr(error.instance)
+    if len(found) > 60:
+        found = found[:57] + "..."
+    rule, limit = error.validator, error.validator_value
+    if rule == "additionalProperties":
+        allowed = list(error.schema.get("properties", {}))
+        unknown = next(key for key in error.instance if key not in allowed)
+        where = f"{path}.{unknown}" if path else unknown
+        return (
+            f"configuration: {where} is no known key; allowed here: {', '.join(allowed)}{_suggestion(unknown, allowed)}"
+        )
+    if rule == "required":
+        missing = next(key for key in limit if key not in error.instance)
+        where = f"{path}.{missing}" if path else missing
+        return f"configuration: {where} is missing; set it"
+    allowed_text = {
+        "type": lambda: f"a value of type {limit}",
+        "enum": lambda: f"one of {', '.join(map(str, limit))}{_suggestion(str(error.instance), list(map(str, limit)))}",
+        "minimum": lambda: f"{limit} or more",
+        "maximum": lambda: f"{limit} or less",
+        "exclusiveMinimum": lambda: f"more than {limit}",
+        "exclusiveMaximum": lambda: f"less than {limit}",
+        "minItems": lambda: f"a list of at least {limit}",
+        "uniqueItems": lambda: "a list in which nothing stands twice",
+        "minProperties": lambda: f"at least {limit} entry",
+        "maxProperties": lambda: f"at most {limit} entry",
+        "minLength": lambda: "a text that is not empty",
+        "pattern": lambda: "letters, digits, '.', '_' and '-', beginning with a letter or digit",
+        "oneOf": lambda: "a whole number from 2 to 100000, or a list of two or more different whole numbers from 0",
+    }.get(rule, lambda: error.message)()
+    return f"configuration: {path or 'the file'} is {found}; allowed: {allowed_text}"
+
+
+def _path(parts: Any) -> str:
+    text = ""
+    for part in parts:
+        text += f"[{part}]" if isinstance(part, int) else f".{part}" if text else str(part)
+    return text
+
+
+def _suggestion(found: str, allowed: list[str]) -> str:
+    close = difflib.get_close_matches(found, allowed, n=1)
+    return f" (did you mean {close[0]}?)" if close else ""

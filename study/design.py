@@ -1,0 +1,98 @@
+"""From a configuration to runs: the factorial design, the identity of a run, and how runs are packed into jobs.
+
+The Snakefile imports this module in every job, so it imports the standard library alone.
+"""
+
+import hashlib
+import itertools
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from study.training.version import ENGINE_VERSION
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One combination of factor levels.
+
+    Attributes:
+        levels: the level of every factor.
+        settings: all training settings: those of the configuration, overridden by `levels`.
+        trajectory: the name of the training that produces it; cells of one name share their trainings.
+    """
+
+    levels: dict[str, Any]
+    settings: dict[str, Any]
+    trajectory: str
+
+
+@dataclass(frozen=True)
+class Job:
+    """The seeds of one trajectory that one process trains, one after another."""
+
+    trajectory: str
+    cells: tuple[Cell, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def block(self) -> str:
+        return f"{self.seeds[0]}-{self.seeds[-1]}"
+
+
+def cells(config: dict[str, Any]) -> list[Cell]:
+    """Cross all factors of a resolved configuration, in the order of the configuration, the last factor fastest."""
+    factors = config["design"]["factors"]
+    result = []
+    for combination in itertools.product(*factors.values()):
+        levels = dict(zip(factors, combination, strict=True))
+        settings = config["training"] | levels
+        result.append(Cell(levels, settings, _trajectory(levels, settings, config)))
+    return result
+
+
+def _trajectory(levels: dict[str, Any], settings: dict[str, Any], config: dict[str, Any]) -> str:
+    # BN implementations differ in their inference statistics alone, so one training carries all of them.
+    shared = config["execution"]["share_trajectories"] and settings["bn"] != "none"
+    return "_".join(f"{name}~{'shared' if shared and name == 'bn' else level}" for name, level in levels.items())
+
+
+def seeds(config: dict[str, Any]) -> list[int]:
+    """The seeds of a resolved configuration; a number n stands for 0 to n - 1."""
+    value = config["design"]["seeds"]
+    return list(range(value)) if isinstance(value, int) else list(value)
+
+
+def jobs(config: dict[str, Any]) -> list[Job]:
+    """Pack all runs into jobs: each trajectory's seeds in blocks of `execution.seeds_per_job`, counted from the first.
+
+    The blocks' bounds do not depend on the number of seeds, so more seeds mean more jobs, not other jobs; only a last,
+    shorter block is replaced by a full one.
+    """
+    size = config["execution"]["seeds_per_job"]
+    values = seeds(config)
+    blocks = [tuple(values[start : start + size]) for start in range(0, len(values), size)]
+    by_trajectory: dict[str, list[Cell]] = {}
+    for cell in cells(config):
+        by_trajectory.setdefault(cell.trajectory, []).append(cell)
+    # Block by block, so that an unfinished study has all cells of its first seeds.
+    return [Job(name, tuple(members), block) for block in blocks for name, members in by_trajectory.items()]
+
+
+def run_id(settings: dict[str, Any], seed: int, data_digest: str) -> str:
+    """The identity of a run: a digest of all that decides its result, and of nothing else.
+
+    16 hexadecimal digits of the SHA-256 of the settings, the seed, the data's digest and the engine's version.
+    """
+    identity = {"settings": settings, "seed": seed, "data": data_digest, "engine": ENGINE_VERSION}
+    return hashlib.sha256(_canonical(identity)).hexdigest()[:16]
+
+
+def plan_digest(config: dict[str, Any]) -> str:
+    """A digest of what is decided before the first run: the factors, the control, the response and the tests' bounds."""
+    plan = {"plan": config["plan"], "factors": config["design"]["factors"], "control": config["design"]["control"]}
+    return hashlib.sha256(_canonical(plan)).hexdigest()[:16]
+
+
+def _canonical(value: Any) -> bytes:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()

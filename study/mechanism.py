@@ -1,0 +1,71 @@
+"""Why batch normalisation fails where it fails: the same weights scored another way, and the statistics' gap.
+
+If a run that collapses with its moving statistics does well with the population statistics of the very same weights
+(Ioffe and Szegedy 2015, Algorithm 2), then neither the training nor chance is at fault, but the inference statistics.
+"""
+
+import math
+from typing import Any
+
+import pandas as pd
+
+SCORINGS = {"moving": "test_correct", "population": "test_correct_population", "batch": "test_correct_batch"}
+
+
+def mechanism(runs: pd.DataFrame, gap: pd.DataFrame, factors: list[str], threshold: float) -> dict[str, Any]:
+    """Summarise, by level of `bn` and by cell, how runs score under each kind of statistics, and how large the gap is.
+
+    Args:
+        runs: the runs table of `study.collect`.
+        gap: the statistics-gap table.
+        factors: the factor columns.
+        threshold: test accuracy (a share) below which a run counts as collapsed.
+
+    Returns:
+        `threshold`; `arms`, by level of `bn`: `runs`, `collapsed` (scored with the moving statistics),
+        `recovered_by_population` (collapsed runs that are not so with population statistics), `median_accuracy` (%),
+        `gap` (quantiles over the runs of the log variance ratio, by layer and epoch), and `final_gap_factor`, how many times the
+        moving variance is off after the last epoch in the worst layer, exp(|median log ratio|); `cells`: accuracy (%)
+        under each kind of statistics.
+    """
+    accuracy = pd.DataFrame({way: runs[column] / runs["test_trials"] for way, column in SCORINGS.items()})
+    collapsed = accuracy["moving"] < threshold
+    recovered = collapsed & (accuracy["population"] >= threshold)
+    arms = []
+    for level, index in runs.groupby("bn", sort=False).groups.items():
+        layers = gap[gap["bn"] == level]
+        final = layers[layers["epoch"] == layers["epoch"].max()].groupby("layer")["log_variance_ratio"].median().abs()
+        arms.append(
+            {
+                "level": level,
+                "runs": len(index),
+                "collapsed": int(collapsed[index].sum()),
+                "recovered_by_population": int(recovered[index].sum()),
+                "median_accuracy": {way: 100 * float(accuracy.loc[index, way].median()) for way in SCORINGS},
+                "gap": _gap_quantiles(layers),
+                "final_gap_factor": None if final.dropna().empty else math.exp(final.max()),
+            }
+        )
+    cells = [
+        {
+            "levels": dict(zip(factors, levels, strict=True)),
+            "runs": len(index),
+            "accuracy": {way: _range(100 * accuracy.loc[index, way]) for way in SCORINGS},
+        }
+        for levels, index in runs.groupby(factors, sort=False).groups.items()
+    ]
+    return {"threshold": threshold, "arms": arms, "cells": cells}
+
+
+def _gap_quantiles(layers: pd.DataFrame) -> list[dict[str, Any]]:
+    rows = []
+    for (layer, epoch), group in layers.groupby(["layer", "epoch"]):
+        ratio = group["log_variance_ratio"].dropna()
+        if not ratio.empty:
+            q10, median, q90 = ratio.quantile([0.1, 0.5, 0.9])
+            rows.append({"layer": int(layer), "epoch": int(epoch), "q10": q10, "median": median, "q90": q90})
+    return rows
+
+
+def _range(values: pd.Series) -> dict[str, float]:
+    return {"min": float(values.min()), "median": float(values.median()), "max": float(values.max())}

@@ -1,0 +1,41 @@
+"""How far a study is, told from its store: what is done, what is left, and for how long."""
+
+import os
+import time
+
+from study.design import Job
+from study.plan import Plan
+from study.records import Record, Store
+
+# Set by the Snakefile, so that all jobs of one call of Snakemake measure from one moment.
+STARTED = "STUDY_STARTED"
+
+
+def line(plan: Plan, store: Store, job: Job, seed: int, record: Record) -> str:
+    """One line of progress after a training: runs done of all, the outcome, the time left at the pace so far."""
+    runs = plan.runs()
+    done = store.count(run_id for run_id, _, _ in runs)
+    trainings = {(cell.trajectory, seed): run_id for run_id, cell, seed in runs}
+    started = float(os.environ.get(STARTED, time.time()))
+    finished = [store.path(run_id).stat().st_mtime for run_id in trainings.values() if store.path(run_id).exists()]
+    lately = sum(moment >= started for moment in finished)
+    left = len(trainings) - len(finished)
+    words = job.trajectory.replace("_", " ").replace("~", " ")
+    outcome = (
+        "diverged"
+        if record.status == "diverged"
+        else f"{100 * record.test.correct['moving'] / record.test.trials:.1f} %"
+    )
+    if left and lately:
+        remaining = f", about {_duration(left * (time.time() - started) / lately)} left"
+    else:
+        remaining = ""
+    return f"[study] {done} of {len(runs)} runs{remaining}  ({words}, seed {seed}: {outcome})"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 90 * 60:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"

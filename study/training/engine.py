@@ -1,0 +1,338 @@
+"""The training engine: one network, one trajectory, from initial weights to scores."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from study.training.data import CLASSES, Dataset
+from study.training.keys import key
+from study.training.layers import Layers, Parameters
+from study.training.networks import NETWORKS
+from study.training.normalization import MovingStatisticsBank, normalise_batch, normalise_with
+
+# TF 1's defaults; its epsilon stands outside the bias correction ("epsilon hat" in Kingma and Ba 2015, section 2).
+BETA1, BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
+# Batches over which the true variance is estimated at the end of an epoch: 10 x 200 images x 49 positions or more.
+GAP_BATCHES = 10
+
+Statistics = list[tuple[tf.Tensor, tf.Tensor]]
+
+
+@dataclass
+class Outcome:
+    """What one trajectory gave for one BN implementation.
+
+    Attributes:
+        curve: columns `epoch`, `train_loss`, `validation_correct`, `validation_loss`.
+        gap: columns `epoch`, `layer`, `log_variance_ratio`, `mean_shift`; empty without batch normalisation.
+        predictions: by set (`test`, `validation`) and way of scoring (`moving`, `population`, `batch`), uint8, shape (n,).
+        losses: mean cross entropy per image (nats), likewise.
+    """
+
+    curve: dict[str, list[Any]] = field(
+        default_factory=lambda: {"epoch": [], "train_loss": [], "validation_correct": [], "validation_loss": []}
+    )
+    gap: dict[str, list[Any]] = field(
+        default_factory=lambda: {"epoch": [], "layer": [], "log_variance_ratio": [], "mean_shift": []}
+    )
+    predictions: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
+    losses: dict[tuple[str, str], float] = field(default_factory=dict)
+
+
+@dataclass
+class Result:
+    """A finished trajectory: one outcome for every BN implementation it carried."""
+
+    outcomes: dict[str, Outcome]
+    diverged: bool
+    weights_digest: str
+    training_seconds: float
+    evaluation_seconds: float
+    images: int
+
+
+class Trainer:
+    """Trains one trajectory, for one seed after another.
+
+    Args:
+        settings: the settings of `training` in the configuration; `bn` is not read.
+        implementations: the BN implementations to carry; empty for the network without batch normalisation.
+        data: the images.
+    """
+
+    def __init__(self, settings: dict[str, Any], implementations: tuple[str, ...], data: Dataset) -> None:
+        self.settings = settings
+        self.data = data
+        self.batch = settings["batch_size"]
+        self.train_images = settings["train_images"]
+        self.steps = self.train_images // self.batch
+        # All images in one tensor; a set is a range of it, so that one traced function serves every set.
+        splits = {"train": data.train, "validation": data.validation, "test": data.test}
+        self._images = tf.constant(np.concatenate([split.images for split in splits.values()])[..., None])
+        self._labels = tf.constant(np.concatenate([split.labels for split in splits.values()]).astype(np.int32))
+        bounds = np.cumsum([0, *map(len, splits.values())])
+        self._ranges = {
+            name: (tf.constant(first, tf.int32), tf.constant(last, tf.int32))
+            for name, first, last in zip(splits, bounds[:-1], bounds[1:], strict=True)
+        }
+        self._shape = (*data.test.images.shape[1:], 1)
+        self._network = NETWORKS[settings["network"]]
+        self._normalised = bool(implementations)
+        self._parameters = Parameters()
+        self._bank = MovingStatisticsBank(implementations, self._create_parameters())
+        self._implementations = implementations or ("none",)
+        variables = list(self._parameters.variables.values())
+        self._first_moments = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
+        self._second_moments = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
+        self._beta1_power = tf.Variable(BETA1, trainable=False)
+        self._beta2_power = tf.Variable(BETA2, trainable=False)
+
+    def run(self, seed: int) -> Result:
+        """Train from the seed's initial weights for all epochs, or until the loss or a weight is not finite."""
+        started = time.perf_counter()
+        training_seconds = 0.0
+        self._reset(seed)
+        outcomes = {name: Outcome() for name in self._implementations}
+        self._note_gap(outcomes, epoch=0)
+        diverged = False
+        for epoch in range(1, self.settings["epochs"] + 1):
+            before = time.perf_counter()
+            loss = float(self._epoch(self._order(seed, epoch), key(seed, "dropout", epoch)))
+            training_seconds += time.perf_counter() - before
+            self._note_epoch(outcomes, epoch, loss / (self.steps * self.batch))
+            diverged = not (np.isfinite(loss) and bool(self._weights_are_finite()))
+            if diverged:
+                break
+        for set_name in ("test", "validation"):
+            self._score(outcomes, set_name)
+        return Result(
+            outcomes=outcomes,
+            diverged=diverged,
+            weights_digest=self._weights_digest(),
+            training_seconds=training_seconds,
+            evaluation_seconds=time.perf_counter() - started - training_seconds,
+            images=epoch * self.steps * self.batch,
+        )
+
+    # -- before the first step
+
+    def _create_parameters(self) -> list[int]:
+        """Create the variables by one pass over a blank image; returns the channels of each normalised layer."""
+        channels: list[int] = []
+        self._values_per_channel: list[int] = []
+
+        def note_shape(layer: int, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+            channels.append(x.shape[-1])
+            self._values_per_channel.append(self.batch * int(np.prod(x.shape[1:-1])))
+            return x
+
+        self._network(Layers(self._parameters, note_shape if self._normalised else None), tf.zeros((1, *self._shape)))
+        return channels
+
+    def _reset(self, seed: int) -> None:
+        self._parameters.initialise(seed)
+        self._bank.reset()
+        for moment in (*self._first_moments, *self._second_moments):
+            moment.assign(tf.zeros_like(moment))
+        self._beta1_power.assign(BETA1)
+        self._beta2_power.assign(BETA2)
+
+    def _order(self, seed: int, epoch: int) -> tf.Tensor:
+        """The order of the images in an epoch. A remainder smaller than a batch is left out, other images each time."""
+        order = tf.random.experimental.stateless_shuffle(tf.range(self.train_images), key(seed, "order", epoch))
+        return tf.reshape(order[: self.steps * self.batch], (self.steps, self.batch))
+
+    # -- training
+
+    @tf.function
+    def _epoch(self, order: tf.Tensor, dropout_key: tf.Tensor) -> tf.Tensor:
+        """One pass over the training images; returns the sum of the losses."""
+        total = tf.constant(0.0)
+        for step in tf.range(self.steps):
+            total += self._step(tf.ensure_shape(order[step], (self.batch,)), tf.random.fold_in(dropout_key, step))
+        return total
+
+    def _step(self, indices: tf.Tensor, dropout_key: tf.Tensor) -> tf.Tensor:
+        moments: Statistics = []
+        with tf.GradientTape() as tape:
+            logits = self._training_pass(_unit(tf.gather(self._images, indices)), moments, dropout_key)
+            loss = self._loss(logits, tf.gather(self._labels, indices))
+        variables = list(self._parameters.variables.values())
+        gradients = tape.gradient(loss, variables)
+        for variable, first, second, gradient in zip(
+            variables, self._first_moments, self._second_moments, gradients, strict=True
+        ):
+            tf.raw_ops.ResourceApplyAdam(
+                var=variable.handle,
+                m=first.handle,
+                v=second.handle,
+                beta1_power=self._beta1_power,
+                beta2_power=self._beta2_power,
+                lr=self.settings["lr"],
+                beta1=BETA1,
+                beta2=BETA2,
+                epsilon=ADAM_EPSILON,
+                grad=gradient,
+            )
+        self._beta1_power.assign(self._beta1_power * BETA1)
+        self._beta2_power.assign(self._beta2_power * BETA2)
+        if self._normalised:
+            self._bank.update(moments)
+        return loss
+
+    def _training_pass(self, images: tf.Tensor, moments: Statistics, dropout_key: tf.Tensor | None) -> tf.Tensor:
+        """Logits with the batch's own statistics, which are appended to `moments`; dropout only with a key."""
+
+        def normalise(layer: int, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+            y, mean, variance = normalise_batch(x, gamma, beta)
+            moments.append((mean, variance))
+            return y
+
+        def drop(layer: int, x: tf.Tensor) -> tf.Tensor:
+            rate = self.settings["dropout"]
+            uniform = tf.random.stateless_uniform(tf.shape(x), tf.random.fold_in(dropout_key, layer))
+            return tf.where(uniform >= rate, x / (1.0 - rate), 0.0)
+
+        layers = Layers(self._parameters, normalise if self._normalised else None)
+        if dropout_key is not None and self.settings["dropout"] > 0:
+            layers.drop = drop
+        return self._network(layers, images)
+
+    def _loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """Cross entropy summed over the batch."""
+        if self.settings["loss"] == "naive_log":
+            # The practitioner's own: 0 * log 0 is NaN as soon as a probability underflows.
+            return -tf.reduce_sum(tf.one_hot(labels, CLASSES) * tf.math.log(tf.nn.softmax(logits)))
+        return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
+
+    @tf.function
+    def _weights_are_finite(self) -> tf.Tensor:
+        return tf.reduce_all(
+            [tf.reduce_all(tf.math.is_finite(variable)) for variable in self._parameters.variables.values()]
+        )
+
+    # -- scoring
+
+    def _score(self, outcomes: dict[str, Outcome], set_name: str) -> None:
+        if not self._normalised:
+            ((predictions, loss),) = [self._infer(set_name, [])]
+            for scoring in ("moving", "population", "batch"):
+                self._note_score(outcomes["none"], set_name, scoring, predictions, loss)
+            return
+        shared = {
+            "population": self._infer(set_name, self._population(tf.constant(self.steps))),
+            "batch": self._infer_with_batch_statistics(*self._ranges[set_name]),
+        }
+        for name, outcome in outcomes.items():
+            own = {"moving": self._infer(set_name, self._bank.statistics(name))}
+            for scoring, (predictions, loss) in (own | shared).items():
+                self._note_score(outcome, set_name, scoring, predictions, loss)
+
+    def _note_score(
+        self, outcome: Outcome, set_name: str, scoring: str, predictions: tf.Tensor, loss: tf.Tensor
+    ) -> None:
+        outcome.predictions[set_name, scoring] = predictions.numpy().astype(np.uint8)
+        outcome.losses[set_name, scoring] = float(loss)
+
+    def _note_epoch(self, outcomes: dict[str, Outcome], epoch: int, train_loss: float) -> None:
+        labels = self.data.validation.labels
+        for name, outcome in outcomes.items():
+            statistics = self._bank.statistics(name) if self._normalised else []
+            predictions, loss = self._infer("validation", statistics)
+            outcome.curve["epoch"].append(epoch)
+            outcome.curve["train_loss"].append(train_loss)
+            outcome.curve["validation_correct"].append(int((predictions.numpy() == labels).sum()))
+            outcome.curve["validation_loss"].append(float(loss))
+        self._note_gap(outcomes, epoch)
+
+    def _note_gap(self, outcomes: dict[str, Outcome], epoch: int) -> None:
+        if not self._normalised:
+            return
+        truth = self._population(tf.constant(min(GAP_BATCHES, self.steps)))
+        for name, outcome in outcomes.items():
+            for layer, (moving, true) in enumerate(zip(self._bank.statistics(name), truth, strict=True), start=1):
+                (moving_mean, moving_variance), (true_mean, true_variance) = moving, true
+                with np.errstate(divide="ignore", invalid="ignore"):
+                    ratio = np.log(moving_variance) - np.log(true_variance)
+                    shift = np.abs(moving_mean - true_mean) / np.sqrt(true_variance)
+                outcome.gap["epoch"].append(epoch)
+                outcome.gap["layer"].append(layer)
+                outcome.gap["log_variance_ratio"].append(_finite_mean(ratio))
+                outcome.gap["mean_shift"].append(_finite_mean(shift))
+
+    @tf.function
+    def _population(self, batches: tf.Tensor) -> Statistics:
+        """Population statistics over the first batches of the training images (Ioffe and Szegedy 2015, Algorithm 2).
+
+        The mean of the batches' means and of their unbiased variances, with the present weights and without dropout, in
+        one streaming pass.
+        """
+        totals = [(tf.zeros_like(mean[0]), tf.zeros_like(mean[0])) for mean in self._bank.means]
+        for i in tf.range(batches):
+            moments: Statistics = []
+            images = tf.ensure_shape(self._images[i * self.batch : (i + 1) * self.batch], (self.batch, *self._shape))
+            self._training_pass(_unit(images), moments, None)
+            totals = [
+                (mean + batch_mean, variance + batch_variance)
+                for (mean, variance), (batch_mean, batch_variance) in zip(totals, moments, strict=True)
+            ]
+        count = tf.cast(batches, tf.float32)
+        return [
+            (mean / count, variance / count * (n / (n - 1.0)))
+            for (mean, variance), n in zip(totals, self._values_per_channel, strict=True)
+        ]
+
+    def _infer(self, set_name: str, statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
+        """Predictions and mean loss of a set, normalised with `statistics`."""
+        return self._infer_range(*self._ranges[set_name], statistics)
+
+    @tf.function
+    def _infer_range(self, first: tf.Tensor, last: tf.Tensor, statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
+        def normalise(layer: int, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+            return normalise_with(x, gamma, beta, *statistics[layer])
+
+        layers = partial(Layers, self._parameters, normalise if self._normalised else None)
+        return self._classify(first, last, lambda images: self._network(layers(), images))
+
+    @tf.function
+    def _infer_with_batch_statistics(self, first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Predictions and mean loss of a set, each batch normalised with its own statistics, in the set's order."""
+        return self._classify(first, last, lambda images: self._training_pass(images, [], None))
+
+    def _classify(
+        self, first: tf.Tensor, last: tf.Tensor, logits_of: Callable[[tf.Tensor], tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        predictions = tf.TensorArray(tf.int32, size=0, dynamic_size=True, infer_shape=False, element_shape=(None,))
+        total = tf.constant(0.0)
+        for start in tf.range(first, last, self.batch):
+            stop = tf.minimum(start + self.batch, last)
+            logits = logits_of(_unit(self._images[start:stop]))
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(self._labels[start:stop], logits)
+            total += tf.reduce_sum(losses)
+            predictions = predictions.write(predictions.size(), tf.argmax(logits, axis=1, output_type=tf.int32))
+        return predictions.concat(), total / tf.cast(last - first, tf.float32)
+
+    def _weights_digest(self) -> str:
+        """SHA-256 of all weights, in the order of the layers."""
+        digest = hashlib.sha256()
+        for name, variable in self._parameters.variables.items():
+            digest.update(name.encode())
+            digest.update(variable.numpy().tobytes())
+        return digest.hexdigest()
+
+
+def _unit(pixels: tf.Tensor) -> tf.Tensor:
+    """Bytes to values in [0, 1]."""
+    return tf.cast(pixels, tf.float32) / 255.0
+
+
+def _finite_mean(values: np.ndarray) -> float | None:
+    """The mean over the finite values: a channel that is constant, or not yet measured, has no ratio."""
+    finite = values[np.isfinite(values)]
+    return float(finite.mean()) if finite.size else None

@@ -1,0 +1,174 @@
+"""One job: the seeds of one trajectory, one after another, a record the moment a run ends."""
+
+import base64
+import datetime
+import hashlib
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from study.design import Cell, Job
+from study.errors import StudyError
+from study.plan import Plan
+from study.records import SCORINGS, Record, Score, Store
+from study.training import data as images
+from study.training.version import ENGINE_VERSION
+
+if TYPE_CHECKING:
+    from study.training.engine import Outcome, Result
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+def run(job: Job, plan: Plan, store: Store, threads: int, on_record: Callable[[Job, int, Record], None]) -> list[str]:
+    """Train whatever the job's runs lack in the store; returns the identities of all its runs.
+
+    TensorFlow is imported only if something is missing.
+
+    Args:
+        threads: threads a run; the results do not depend on it.
+        on_record: called after a seed's records are safe, with one of them.
+
+    Raises:
+        StudyError: the images are damaged, or are not those of the design; or a setting does not fit them.
+    """
+    missing = {seed: [cell for cell in job.cells if store.missing([plan.run_id(cell, seed)])] for seed in job.seeds}
+    cells = [cell for cell in job.cells if any(cell in lacking for lacking in missing.values())]
+    if cells:
+        data = images.load(plan.config["data"]["source"])
+        if data.digest != plan.data_digest:
+            raise StudyError(
+                f"data.source {plan.config['data']['source']!r}: its images changed since the design was written; "
+                "run `snakemake --forcerun design` to plan with the new ones"
+            )
+        settings = cells[0].settings
+        check_fit(settings, data)
+        _prepare_tensorflow(threads)
+        from study.training.engine import Trainer
+
+        implementations = tuple(cell.settings["bn"] for cell in cells if cell.settings["bn"] != "none")
+        trainer = Trainer(settings, implementations, data)
+        circumstances = _circumstances(plan)
+        for seed, lacking in missing.items():
+            if lacking:
+                result = trainer.run(seed)
+                for cell in lacking:
+                    record = _record(plan, cell, seed, data, result, circumstances)
+                    store.write(record)
+                on_record(job, seed, record)
+    return [plan.run_id(cell, seed) for seed in job.seeds for cell in job.cells]
+
+
+def check_fit(settings: dict[str, Any], data: images.Dataset) -> None:
+    """Refuse settings that the images cannot serve.
+
+    Raises:
+        StudyError: more training images than there are, or a batch larger than the training set.
+    """
+    if settings["train_images"] > len(data.train):
+        raise StudyError(
+            f"configuration: train_images is {settings['train_images']}; allowed: {len(data.train)} or less, "
+            f"the {len(data.train) + len(data.validation)} images without the validation set"
+        )
+    if settings["batch_size"] > settings["train_images"]:
+        raise StudyError(
+            f"configuration: batch_size is {settings['batch_size']}; allowed: "
+            f"{settings['train_images']} or less, the number of training images"
+        )
+
+
+def _prepare_tensorflow(threads: int) -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    graphics = tf.config.list_physical_devices("GPU")
+    for device in graphics:
+        tf.config.experimental.set_memory_growth(device, True)
+    if graphics:
+        tf.config.experimental.enable_op_determinism()
+
+
+def _record(
+    plan: Plan, cell: Cell, seed: int, data: images.Dataset, result: "Result", circumstances: dict[str, Any]
+) -> Record:
+    outcome = result.outcomes[cell.settings["bn"]]
+    predictions = outcome.predictions["test", "moving"]
+    return Record(
+        id=plan.run_id(cell, seed),
+        settings=cell.settings,
+        seed=seed,
+        data=data.digest,
+        engine=ENGINE_VERSION,
+        status="diverged" if result.diverged else "ok",
+        test=_score(outcome, "test", data.test),
+        validation=_score(outcome, "validation", data.validation),
+        curve={name: [_finite(value) for value in values] for name, values in outcome.curve.items()},
+        gap=outcome.gap if cell.settings["bn"] != "none" else None,
+        correct_bits=base64.b64encode(np.packbits(predictions == data.test.labels).tobytes()).decode(),
+        digests={
+            "weights": result.weights_digest,
+            "predictions": hashlib.sha256(predictions.tobytes()).hexdigest(),
+        },
+        provenance=circumstances | {"finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")},
+        cost={
+            "training_seconds": result.training_seconds,
+            "evaluation_seconds": result.evaluation_seconds,
+            "images_per_second": result.images / result.training_seconds,
+            "shared_by": len(result.outcomes),
+        },
+    )
+
+
+def _score(outcome: "Outcome", set_name: str, split: images.Split) -> Score:
+    return Score(
+        trials=len(split),
+        correct={way: int((outcome.predictions[set_name, way] == split.labels).sum()) for way in SCORINGS},
+        loss={way: _finite(outcome.losses[set_name, way]) for way in SCORINGS},
+    )
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
+
+
+def _circumstances(plan: Plan) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {
+        "study": plan.name,
+        "plan_digest": plan.digest,
+        "commit": _commit(),
+        "host": platform.node(),
+        "processor": _processor(),
+        "device": "gpu" if tf.config.list_physical_devices("GPU") else "cpu",
+        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "numpy": np.__version__},
+    }
+
+
+def _commit() -> str | None:
+    """The project's commit, with `+` if tracked files differ from it; None outside a git checkout."""
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(PROJECT), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())

@@ -1,0 +1,89 @@
+"""Batch normalisation: what happens in training, and the implementations, which differ at inference alone.
+
+While training, all of them normalise with the batch's own mean and biased variance (Ioffe and Szegedy 2015,
+Algorithm 1), so from one seed they train the very same weights. For inference each keeps moving statistics of its own.
+"""
+
+from dataclasses import dataclass
+
+import tensorflow as tf
+
+EPSILON = 1e-3
+
+
+@dataclass(frozen=True)
+class MovingStatistics:
+    """How an implementation follows the batch statistics s: after every step, m <- m - (1 - decay) (m - s)."""
+
+    decay: float
+    initial_mean: float
+    initial_variance: float
+
+
+IMPLEMENTATIONS = {
+    # The tutorial's `libs.batch_norm`: tf.train.ExponentialMovingAverage on tensors, whose shadow values start at 0.
+    "libs": MovingStatistics(decay=0.9, initial_mean=0.0, initial_variance=0.0),
+    # tf.contrib.layers.batch_norm with its update operations run at every step, as its documentation asks for.
+    "contrib": MovingStatistics(decay=0.999, initial_mean=0.0, initial_variance=1.0),
+    # The same with the update operations forgotten: mean 0 and variance 1 for ever.
+    "contrib_stale": MovingStatistics(decay=1.0, initial_mean=0.0, initial_variance=1.0),
+    # keras.layers.BatchNormalization as it comes.
+    "keras": MovingStatistics(decay=0.99, initial_mean=0.0, initial_variance=1.0),
+}
+
+
+def normalise_batch(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Normalise `x` with its own statistics over all axes but the last.
+
+    Args:
+        x: shape (batch, height, width, channels).
+        gamma, beta: scale and shift, shape (channels,).
+
+    Returns:
+        The normalised values, the mean, and the biased variance, shape (channels,).
+    """
+    y, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=x, scale=gamma, offset=beta, mean=[], variance=[], epsilon=EPSILON, is_training=True
+    )
+    n = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
+    return y, mean, unbiased * ((n - 1.0) / n)
+
+
+def normalise_with(x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor, mean: tf.Tensor, variance: tf.Tensor) -> tf.Tensor:
+    """Normalise `x` with given statistics, as one multiplication and one addition a value."""
+    scale = gamma * tf.math.rsqrt(variance + EPSILON)
+    return x * scale + (beta - mean * scale)
+
+
+class MovingStatisticsBank:
+    """The moving statistics of several implementations side by side, for all layers of one network.
+
+    One row an implementation, so one operation updates all of them, and each row has the bits that it would have alone.
+    """
+
+    def __init__(self, names: tuple[str, ...], channels: list[int]) -> None:
+        self.names = names
+        rules = [IMPLEMENTATIONS[name] for name in names]
+        column = (len(rules), 1)
+        self._rate = tf.constant([1.0 - rule.decay for rule in rules], shape=column)
+        self._initial_mean = tf.constant([rule.initial_mean for rule in rules], shape=column)
+        self._initial_variance = tf.constant([rule.initial_variance for rule in rules], shape=column)
+        self.means = [tf.Variable(tf.zeros((len(rules), width)), trainable=False) for width in channels]
+        self.variances = [tf.Variable(tf.zeros((len(rules), width)), trainable=False) for width in channels]
+
+    def reset(self) -> None:
+        """Go back to the values before the first step."""
+        for mean, variance in zip(self.means, self.variances, strict=True):
+            mean.assign(tf.broadcast_to(self._initial_mean, mean.shape))
+            variance.assign(tf.broadcast_to(self._initial_variance, variance.shape))
+
+    def update(self, moments: list[tuple[tf.Tensor, tf.Tensor]]) -> None:
+        """Take in the batch's (mean, variance) of every layer."""
+        for mean, variance, (batch_mean, batch_variance) in zip(self.means, self.variances, moments, strict=True):
+            mean.assign_sub((mean - batch_mean) * self._rate)
+            variance.assign_sub((variance - batch_variance) * self._rate)
+
+    def statistics(self, name: str) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """(mean, variance) of every layer as the implementation `name` has them now."""
+        row = self.names.index(name)
+        return [(mean[row], variance[row]) for mean, variance in zip(self.means, self.variances, strict=True)]

@@ -1,0 +1,24 @@
+# From the configuration to the table of planned runs.
+localrules:
+    design,
+
+
+rule design:
+    input:
+        data=DATA,
+    output:
+        design=f"{STUDY}/design.json",
+        table=f"{STUDY}/design.csv",
+    log:
+        f"{STUDY}/logs/design.log",
+    benchmark:
+        f"{STUDY}/benchmarks/design.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        config=json.dumps(config),
+        folder=subpath(output.design, parent=True),
+    message:
+        "Planning the runs of {params.folder}"
+    shell:
+        "python -m study design {params.config:q} --out {params.folder:q} 2> {log:q}"

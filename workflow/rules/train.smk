@@ -1,0 +1,57 @@
+# One job a trajectory and block of seeds. Every run's record goes into the store the moment the run ends; the manifest
+# that Snakemake sees is written last. So a killed job loses the run under way, and a job that runs again for any reason
+# finds its records and trains nothing.
+wildcard_constraints:
+    block=r"\d+-\d+",
+
+
+rule train:
+    input:
+        data=DATA,
+        # The design changes whenever seeds are added; what a job depends on are its settings and its seeds, in params.
+        design=ancient(f"{STUDY}/design.json"),
+    output:
+        manifest=f"{STUDY}/train/{{trajectory}}/seeds~{{block}}.json",
+    log:
+        f"{STUDY}/logs/train/{{trajectory}}/seeds~{{block}}.log",
+    benchmark:
+        f"{STUDY}/benchmarks/train/{{trajectory}}/seeds~{{block}}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+    params:
+        settings=lambda wildcards: [cell.settings for cell in JOBS[wildcards.trajectory, wildcards.block].cells],
+        seeds=lambda wildcards: list(JOBS[wildcards.trajectory, wildcards.block].seeds),
+        store=STORE,
+    message:
+        "Training {wildcards.trajectory}, seeds {wildcards.block}"
+    shell:
+        "python -m study train {input.design:q} --trajectory {wildcards.trajectory:q} --seeds {wildcards.block} "
+        "--store {params.store:q} --threads {threads} --manifest {output.manifest:q} --log {log:q}"
+
+
+rule collect:
+    input:
+        design=f"{STUDY}/design.json",
+        manifests=[f"{STUDY}/train/{trajectory}/seeds~{block}.json" for trajectory, block in JOBS],
+    output:
+        runs=f"{STUDY}/runs.parquet",
+        table=f"{STUDY}/runs.csv",
+        curves=f"{STUDY}/curves.parquet",
+        gap=f"{STUDY}/statistics_gap.parquet",
+        provenance=f"{STUDY}/provenance.json",
+    log:
+        f"{STUDY}/logs/collect.log",
+    benchmark:
+        f"{STUDY}/benchmarks/collect.tsv"
+    conda:
+        "../../environment.yml"
+    params:
+        folder=subpath(output.runs, parent=True),
+        store=STORE,
+    message:
+        "Collecting the records"
+    shell:
+        "python -m study collect {input.design:q} --store {params.store:q} --out {params.folder:q} 2> {log:q}"
