@@ -69,7 +69,8 @@ def load(source: str) -> Dataset:
             found = hashlib.sha256(content).hexdigest()
             if found != known:
                 raise StudyError(
-                    f"{path}: not the MNIST file it should be (content has SHA-256 {found[:12]}…, known is {known[:12]}…); "
+                    f"{path}: not the MNIST file it should be (content has SHA-256 {found[:12]}…, known is "
+                    f"{known[:12]}…); "
                     "restore it, e.g. `git checkout -- resources/mnist`"
                 )
     return _dataset([_parse_idx(path, content) for path, content in zip(paths, contents, strict=True)], str(folder))

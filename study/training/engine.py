@@ -1,6 +1,7 @@
 """The training engine: one network, one trajectory, from initial weights to scores."""
 
 import hashlib
+import itertools
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ from study.training.data import CLASSES, Dataset
 from study.training.keys import key
 from study.training.layers import Layers, Parameters
 from study.training.networks import NETWORKS
-from study.training.normalization import MovingStatisticsBank, normalise_batch, normalise_with
+from study.training.normalization import MovingStatisticsBank, fold, normalise_batch
 
 # TF 1's defaults; its epsilon stands outside the bias correction ("epsilon hat" in Kingma and Ba 2015, section 2).
 BETA1, BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
@@ -22,6 +23,7 @@ BETA1, BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 GAP_BATCHES = 10
 
 Statistics = list[tuple[tf.Tensor, tf.Tensor]]
+Convolve = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclass
@@ -31,7 +33,7 @@ class Outcome:
     Attributes:
         curve: columns `epoch`, `train_loss`, `validation_correct`, `validation_loss`.
         gap: columns `epoch`, `layer`, `log_variance_ratio`, `mean_shift`; empty without batch normalisation.
-        predictions: by set (`test`, `validation`) and way of scoring (`moving`, `population`, `batch`), uint8, shape (n,).
+        predictions: by set (`test`, `validation`) and way of scoring (`moving`, `population`, `batch`), uint8, (n,).
         losses: mean cross entropy per image (nats), likewise.
     """
 
@@ -43,6 +45,10 @@ class Outcome:
     )
     predictions: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     losses: dict[tuple[str, str], float] = field(default_factory=dict)
+
+    def note(self, set_name: str, scoring: str, predictions: tf.Tensor, loss: tf.Tensor) -> None:
+        self.predictions[set_name, scoring] = predictions.numpy().astype(np.uint8)
+        self.losses[set_name, scoring] = float(loss)
 
 
 @dataclass
@@ -109,8 +115,7 @@ class Trainer:
             diverged = not (np.isfinite(loss) and bool(self._weights_are_finite()))
             if diverged:
                 break
-        for set_name in ("test", "validation"):
-            self._score(outcomes, set_name)
+        self._score(outcomes)
         return Result(
             outcomes=outcomes,
             diverged=diverged,
@@ -127,7 +132,8 @@ class Trainer:
         channels: list[int] = []
         self._values_per_channel: list[int] = []
 
-        def note_shape(layer: int, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
+        def note_shape(layer: int, convolve: Convolve, kernel: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
+            x = convolve(kernel)
             channels.append(x.shape[-1])
             self._values_per_channel.append(self.batch * int(np.prod(x.shape[1:-1])))
             return x
@@ -189,8 +195,8 @@ class Trainer:
     def _training_pass(self, images: tf.Tensor, moments: Statistics, dropout_key: tf.Tensor | None) -> tf.Tensor:
         """Logits with the batch's own statistics, which are appended to `moments`; dropout only with a key."""
 
-        def normalise(layer: int, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-            y, mean, variance = normalise_batch(x, gamma, beta)
+        def normalise(layer: int, convolve: Convolve, kernel: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
+            y, mean, variance = normalise_batch(convolve(kernel), *others)
             moments.append((mean, variance))
             return y
 
@@ -219,37 +225,39 @@ class Trainer:
 
     # -- scoring
 
-    def _score(self, outcomes: dict[str, Outcome], set_name: str) -> None:
-        if not self._normalised:
-            ((predictions, loss),) = [self._infer(set_name, [])]
-            for scoring in ("moving", "population", "batch"):
-                self._note_score(outcomes["none"], set_name, scoring, predictions, loss)
-            return
-        shared = {
-            "population": self._infer(set_name, self._population(tf.constant(self.steps))),
-            "batch": self._infer_with_batch_statistics(*self._ranges[set_name]),
-        }
-        for name, outcome in outcomes.items():
-            own = {"moving": self._infer(set_name, self._bank.statistics(name))}
-            for scoring, (predictions, loss) in (own | shared).items():
-                self._note_score(outcome, set_name, scoring, predictions, loss)
-
-    def _note_score(
-        self, outcome: Outcome, set_name: str, scoring: str, predictions: tf.Tensor, loss: tf.Tensor
-    ) -> None:
-        outcome.predictions[set_name, scoring] = predictions.numpy().astype(np.uint8)
-        outcome.losses[set_name, scoring] = float(loss)
-
     def _note_epoch(self, outcomes: dict[str, Outcome], epoch: int, train_loss: float) -> None:
         labels = self.data.validation.labels
         for name, outcome in outcomes.items():
-            statistics = self._bank.statistics(name) if self._normalised else []
-            predictions, loss = self._infer("validation", statistics)
+            outcome.note("validation", "moving", *self._infer("validation", self._moving(name)))
             outcome.curve["epoch"].append(epoch)
             outcome.curve["train_loss"].append(train_loss)
-            outcome.curve["validation_correct"].append(int((predictions.numpy() == labels).sum()))
-            outcome.curve["validation_loss"].append(float(loss))
+            outcome.curve["validation_correct"].append(
+                int((outcome.predictions["validation", "moving"] == labels).sum())
+            )
+            outcome.curve["validation_loss"].append(outcome.losses["validation", "moving"])
         self._note_gap(outcomes, epoch)
+
+    def _score(self, outcomes: dict[str, Outcome]) -> None:
+        """Score the final weights in every way; the validation set was scored with the moving statistics already."""
+        for name, outcome in outcomes.items():
+            outcome.note("test", "moving", *self._infer("test", self._moving(name)))
+        if not self._normalised:
+            # There are no statistics to choose: all ways are one.
+            (outcome,) = outcomes.values()
+            for set_name, scoring in itertools.product(("validation", "test"), ("population", "batch")):
+                outcome.predictions[set_name, scoring] = outcome.predictions[set_name, "moving"]
+                outcome.losses[set_name, scoring] = outcome.losses[set_name, "moving"]
+            return
+        population = self._population(tf.constant(self.steps))
+        for set_name in ("validation", "test"):
+            by_population = self._infer(set_name, population)
+            by_batch = self._infer_with_batch_statistics(set_name)
+            for outcome in outcomes.values():
+                outcome.note(set_name, "population", *by_population)
+                outcome.note(set_name, "batch", *by_batch)
+
+    def _moving(self, name: str) -> Statistics:
+        return self._bank.statistics(name) if self._normalised else []
 
     def _note_gap(self, outcomes: dict[str, Outcome], epoch: int) -> None:
         if not self._normalised:
@@ -294,15 +302,19 @@ class Trainer:
 
     @tf.function
     def _infer_range(self, first: tf.Tensor, last: tf.Tensor, statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
-        def normalise(layer: int, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor:
-            return normalise_with(x, gamma, beta, *statistics[layer])
+        def normalise(layer: int, convolve: Convolve, *parameters: tf.Tensor) -> tf.Tensor:
+            kernel, bias = fold(*parameters, *statistics[layer])
+            return tf.nn.bias_add(convolve(kernel), bias)
 
         layers = partial(Layers, self._parameters, normalise if self._normalised else None)
         return self._classify(first, last, lambda images: self._network(layers(), images))
 
-    @tf.function
-    def _infer_with_batch_statistics(self, first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _infer_with_batch_statistics(self, set_name: str) -> tuple[tf.Tensor, tf.Tensor]:
         """Predictions and mean loss of a set, each batch normalised with its own statistics, in the set's order."""
+        return self._infer_range_with_batch_statistics(*self._ranges[set_name])
+
+    @tf.function
+    def _infer_range_with_batch_statistics(self, first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return self._classify(first, last, lambda images: self._training_pass(images, [], None))
 
     def _classify(

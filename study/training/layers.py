@@ -1,7 +1,7 @@
 """The vocabulary that networks are written in.
 
 A network is a function of `Layers` and a batch of images. The same function creates the parameters, trains, and infers:
-what differs is what `Layers` does at `normalise` and `dropout`.
+what differs is what `Layers` does at batch normalisation and dropout.
 """
 
 from collections.abc import Callable
@@ -49,9 +49,21 @@ class Parameters:
 
 
 class Normalisation(Protocol):
-    """What a layer of batch normalisation does with its input, scale and shift; `layer` counts from 0."""
+    """What batch normalisation does to a convolution.
 
-    def __call__(self, layer: int, x: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor) -> tf.Tensor: ...
+    Called with the number of the layer (from 0), the convolution as a function of its kernel, its parameters, and the
+    scale and shift of the normalisation; returns the normalised convolution, bias included.
+    """
+
+    def __call__(
+        self,
+        layer: int,
+        convolve: Callable[[tf.Tensor], tf.Tensor],
+        kernel: tf.Tensor,
+        bias: tf.Tensor,
+        gamma: tf.Tensor,
+        beta: tf.Tensor,
+    ) -> tf.Tensor: ...
 
 
 @dataclass
@@ -72,11 +84,23 @@ class Layers:
     def conv2d(
         self, x: tf.Tensor, filters: int, width: int, stride: int, kernel: Initialiser, bias: Initialiser
     ) -> tf.Tensor:
-        """Convolution with a square kernel, SAME padding, and a bias; x has shape (batch, height, width, channels)."""
+        """Convolution with a square kernel, SAME padding and a bias; then batch normalisation, if the network has it.
+
+        Args:
+            x: shape (batch, height, width, channels).
+        """
         name = self._name("conv")
-        shape = (width, width, x.shape[-1], filters)
-        x = tf.nn.conv2d(x, self.parameters.get(f"{name}/kernel", shape, kernel), stride, "SAME")
-        return tf.nn.bias_add(x, self.parameters.get(f"{name}/bias", (filters,), bias))
+        weights = self.parameters.get(f"{name}/kernel", (width, width, x.shape[-1], filters), kernel)
+        offset = self.parameters.get(f"{name}/bias", (filters,), bias)
+
+        def convolve(weights: tf.Tensor) -> tf.Tensor:
+            return tf.nn.conv2d(x, weights, stride, "SAME")
+
+        if self.normalisation is None:
+            return tf.nn.bias_add(convolve(weights), offset)
+        gamma = self.parameters.get(f"{name}/gamma", (filters,), constant(1.0))
+        beta = self.parameters.get(f"{name}/beta", (filters,), constant(0.0))
+        return self.normalisation(self._counts["conv"] - 1, convolve, weights, offset, gamma, beta)
 
     def dense(self, x: tf.Tensor, units: int, kernel: Initialiser, bias: Initialiser | None = None) -> tf.Tensor:
         """Linear layer; x has shape (batch, features)."""
@@ -85,15 +109,6 @@ class Layers:
         if bias is None:
             return x
         return tf.nn.bias_add(x, self.parameters.get(f"{name}/bias", (units,), bias))
-
-    def normalise(self, x: tf.Tensor) -> tf.Tensor:
-        """Batch normalisation over all axes but the last, if this network has it."""
-        if self.normalisation is None:
-            return x
-        name = self._name("norm")
-        gamma = self.parameters.get(f"{name}/gamma", (x.shape[-1],), constant(1.0))
-        beta = self.parameters.get(f"{name}/beta", (x.shape[-1],), constant(0.0))
-        return self.normalisation(self._counts["norm"] - 1, x, gamma, beta)
 
     def dropout(self, x: tf.Tensor) -> tf.Tensor:
         self._name("dropout")

@@ -14,7 +14,7 @@ def asker(net: Layers, images: tf.Tensor) -> tf.Tensor:
     x = images
     for filters in (32, 64):
         x = net.conv2d(x, filters, width=5, stride=2, kernel=truncated_normal(0.02), bias=truncated_normal(0.02))
-        x = tf.nn.leaky_relu(net.normalise(x), 0.2)
+        x = tf.nn.leaky_relu(x, 0.2)
     x = tf.tanh(net.dense(flatten(x), 500, kernel=normal(0.02)))
     return net.dense(net.dropout(x), 10, kernel=normal(0.02))
 

@@ -16,7 +16,7 @@ rule analyze:
     conda:
         "../../environment.yml"
     params:
-        factors=list(config["design"]["factors"]),
+        factors=[f"--factor={factor}" for factor in config["design"]["factors"]],
         control=[f"{factor}={level}" for factor, level in config["design"]["control"].items()],
         alpha=config["plan"]["alpha"],
         margin=config["plan"]["margin_pp"],
@@ -25,7 +25,7 @@ rule analyze:
         "Analysing the runs"
     shell:
         "python -m study analyze {input.runs:q} --curves {input.curves:q} --successes test_correct --trials test_trials "
-        "--factor {params.factors:q} --block seed --control {params.control:q} --alpha {params.alpha} "
+        "{params.factors:q} --block seed --control {params.control:q} --alpha {params.alpha} "
         "--margin-pp {params.margin} --collapse-below {params.collapse_below} --out {output.folder:q} 2> {log:q}"
 
 
