@@ -11,7 +11,7 @@ min_version("9.19")
 sys.path.insert(0, workflow.basedir)
 from study import config as configuration, design
 from study.errors import StudyError
-from study.training.data import source_files
+from study.training.data import fingerprint, source_files
 
 
 configfile: f"{workflow.basedir}/config.yaml"
@@ -20,12 +20,13 @@ configfile: f"{workflow.basedir}/config.yaml"
 try:
     config = configuration.resolve(config)
     DATA = [str(path) for path in source_files(config["data"]["source"])]
+    FINGERPRINT = fingerprint(config["data"]["source"])
 except StudyError as error:
     sys.exit(f"study: error: {error}")
 
 STUDY = f"results/{config['study']['name']}"
 STORE = "results/runs"
-JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
+JOBS = design.jobs(config)
 
 # Rules call `python -m study` from wherever Snakemake works; progress counts from the start of this call.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))

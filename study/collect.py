@@ -1,6 +1,5 @@
 """From records to tables: one row a run, one row a run and epoch, one row a run, epoch and layer."""
 
-import base64
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -44,7 +43,8 @@ def collect(plan: Plan, store: Store) -> Tables:
         cell, seed = absent[0]
         raise StudyError(
             f"{store.root}: {len(absent)} of {len(planned)} records are missing, the first of trajectory "
-            f"{cell.trajectory}, seed {seed}; train them: `snakemake --forcerun train` (finished runs are not repeated)"
+            f"{cell.trajectory}, seed {seed}; run your `snakemake` command again with `--forcerun train`: they will be "
+            "trained, no other"
         )
     rows, curves, gaps, records = [], [], [], []
     for run_id, cell, seed in planned:
@@ -65,7 +65,7 @@ def collect(plan: Plan, store: Store) -> Tables:
 
 
 def write(tables: Tables, folder: Path) -> None:
-    """Write `runs.parquet`, `runs.csv` (without the bits), `curves.parquet`, `statistics_gap.parquet`, `provenance.json`."""
+    """Write `provenance.json` and the tables as Parquet, the runs also as CSV (without the bits)."""
     for name, frame in (("runs", tables.runs), ("curves", tables.curves), ("statistics_gap", tables.gap)):
         with replacing(folder / f"{name}.parquet") as temporary:
             frame.to_parquet(temporary, index=False)
@@ -95,7 +95,7 @@ def _row(record: Record, cell: Cell) -> dict[str, Any]:
         "images_per_second": record.cost["images_per_second"],
         "weights_digest": record.digests["weights"],
         "predictions_digest": record.digests["predictions"],
-        "correct_bits": base64.b64decode(record.correct_bits),
+        "correct_bits": record.bits().tobytes(),
         "plan_digest": record.provenance["plan_digest"],
         "host": record.provenance["host"],
         "commit": record.provenance["commit"],
@@ -133,6 +133,8 @@ def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
             "evaluation_seconds": sum(
                 record.cost["evaluation_seconds"] / record.cost["shared_by"] for record in records
             ),
+            # A training is shared by the runs that it was recorded for.
+            "trainings": round(sum(1 / record.cost["shared_by"] for record in records)),
             "first_record": finished[0],
             "last_record": finished[-1],
         },

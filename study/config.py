@@ -1,6 +1,7 @@
 """A configuration, checked against the schema and completed with its defaults."""
 
 import difflib
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,16 @@ from study.errors import StudyError
 SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "config.schema.yaml"
 # YAML 1.1 reads 2e-4 as text, because it lacks the dot; everybody who writes it means the number.
 _EXPONENT_WITHOUT_DOT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
+# 1 and 1.0 are one level to the schema; a run's identity must not tell them apart.
+_NUMBERS: dict[str, type] = {"number": float, "integer": int}
+_TYPES = {
+    "object": "keys with values",
+    "array": "a list",
+    "string": "a text",
+    "number": "a number",
+    "integer": "a whole number",
+    "boolean": "true or false",
+}
 
 
 def load(path: Path | str) -> dict[str, Any]:
@@ -30,7 +41,7 @@ def load(path: Path | str) -> dict[str, Any]:
 def resolve(config: Any) -> dict[str, Any]:
     """Check `config` against the schema and return a copy with every default filled in.
 
-    Factors set to null are taken out, so that an overlay can remove a factor that the file below it declares.
+    Factors and controls set to null are taken out, so that an overlay can remove what the file below it declares.
 
     Raises:
         StudyError: the first thing that does not fit: the key's path, the value found, what is allowed.
@@ -39,15 +50,18 @@ def resolve(config: Any) -> dict[str, Any]:
 
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     config = _plain(config)
+    _check_finite(config)
     if isinstance(config, dict) and isinstance(config.get("design"), dict):
-        factors = config["design"].get("factors")
-        if isinstance(factors, dict):
-            config["design"]["factors"] = {name: levels for name, levels in factors.items() if levels is not None}
+        for key in ("factors", "control"):
+            if isinstance(entries := config["design"].get(key), dict):
+                config["design"][key] = {name: value for name, value in entries.items() if value is not None}
     errors = jsonschema.Draft202012Validator(schema).iter_errors(config)
     first = min(errors, key=lambda error: ([str(part) for part in error.absolute_path], error.message), default=None)
     if first is not None:
         raise StudyError(_sentence(first))
     _fill_defaults(config, schema, schema["$defs"])
+    seeds = config["design"]["seeds"]
+    config["design"]["seeds"] = [int(seed) for seed in seeds] if isinstance(seeds, list) else int(seeds)
     _check_control(config)
     _check_words(config)
     _order_factors(config, list(schema["properties"]["design"]["properties"]["factors"]["properties"]))
@@ -65,6 +79,15 @@ def _plain(value: Any) -> Any:
     return value
 
 
+def _check_finite(value: Any, path: tuple[str | int, ...] = ()) -> None:
+    # The schema's bounds let NaN pass: no comparison with it is true.
+    if isinstance(value, float) and not math.isfinite(value):
+        raise StudyError(f"configuration: {_path(path)} is {value}; allowed: a finite number")
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in parts:
+        _check_finite(item, (*path, key))
+
+
 def _fill_defaults(value: dict[str, Any], schema: dict[str, Any], definitions: dict[str, Any]) -> None:
     for name, sub in schema.get("properties", {}).items():
         if name not in value and "default" in sub:
@@ -72,13 +95,12 @@ def _fill_defaults(value: dict[str, Any], schema: dict[str, Any], definitions: d
             value[name] = dict(default) if isinstance(default, dict) else default
         if "$ref" in sub:
             sub = definitions[sub["$ref"].rsplit("/", 1)[-1]] | sub
-        if name in value and sub.get("type") == "number":
-            # 1 and 1.0 are one level; a run's identity must not tell them apart.
-            value[name] = float(value[name])
-        elif name in value and sub.get("type") == "array" and isinstance(value[name], list):
-            items = definitions.get(sub.get("items", {}).get("$ref", "").rsplit("/", 1)[-1], {})
-            if items.get("type") == "number":
-                value[name] = [float(item) for item in value[name]]
+        if name in value and sub.get("type") in _NUMBERS:
+            value[name] = _NUMBERS[sub["type"]](value[name])
+        elif name in value and sub.get("type") == "array":
+            items = definitions[sub["items"]["$ref"].rsplit("/", 1)[-1]]
+            if items.get("type") in _NUMBERS:
+                value[name] = [_NUMBERS[items["type"]](item) for item in value[name]]
         elif isinstance(value.get(name), dict):
             _fill_defaults(value[name], sub, definitions)
 
@@ -88,13 +110,15 @@ def _check_control(config: dict[str, Any]) -> None:
     ((factor, level),) = config["design"]["control"].items()
     if factor not in factors:
         raise StudyError(f"configuration: design.control names {factor!r}; allowed: a factor, {', '.join(factors)}")
-    if level not in factors[factor]:
+    if level not in factors[factor] or isinstance(level, bool):
         levels = ", ".join(map(str, factors[factor]))
         raise StudyError(f"configuration: design.control.{factor} is {level!r}; allowed: one of its levels, {levels}")
     if len(factors[factor]) < 2:
         raise StudyError(
             f"configuration: design.factors.{factor} has one level, {level!r}; the factor of interest needs two or more"
         )
+    # The level as the factor has it: 0 is the level 0.0.
+    config["design"]["control"] = {factor: factors[factor][factors[factor].index(level)]}
 
 
 def _order_factors(config: dict[str, Any], order: list[str]) -> None:
@@ -136,7 +160,7 @@ def _sentence(error: Any) -> str:
         where = f"{path}.{missing}" if path else missing
         return f"configuration: {where} is missing; set it"
     allowed_text = {
-        "type": lambda: f"a value of type {limit}",
+        "type": lambda: _TYPES[limit],
         "enum": lambda: f"one of {', '.join(map(str, limit))}{_suggestion(str(error.instance), list(map(str, limit)))}",
         "minimum": lambda: f"{limit} or more",
         "maximum": lambda: f"{limit} or less",
@@ -147,6 +171,7 @@ def _sentence(error: Any) -> str:
         "minProperties": lambda: f"at least {limit} entry",
         "maxProperties": lambda: f"at most {limit} entry",
         "minLength": lambda: "a text that is not empty",
+        "not": lambda: "any other",
         "pattern": lambda: "letters, digits, '.', '_' and '-', beginning with a letter or digit",
         "oneOf": lambda: "a whole number from 2 to 100000, or a list of two or more different whole numbers from 0",
     }.get(rule, lambda: error.message)()

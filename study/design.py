@@ -11,6 +11,9 @@ from typing import Any
 
 from study.training.version import ENGINE_VERSION
 
+# Settings of `training` that no result depends on.
+CONVENIENCES = ("checkpoint_every",)
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -18,7 +21,8 @@ class Cell:
 
     Attributes:
         levels: the level of every factor.
-        settings: all training settings: those of the configuration, overridden by `levels`.
+        settings: all that decides a training beside the seed and the data: the configuration's settings, overridden by
+            `levels`.
         trajectory: the name of the training that produces it; cells of one name share their trainings.
     """
 
@@ -39,6 +43,15 @@ class Job:
     def block(self) -> str:
         return f"{self.seeds[0]}-{self.seeds[-1]}"
 
+    def key(self, data_fingerprint: str) -> str:
+        """8 hexadecimal digits that change with anything that would change one of the job's runs.
+
+        They are part of the name of the job's output, so that Snakemake sees a changed job as a missing file, which it
+        notices in every case. (A changed parameter it overlooks if the job's design is written anew in the same call.)
+        """
+        identity = [[cell.settings for cell in self.cells], self.seeds, data_fingerprint, ENGINE_VERSION]
+        return hashlib.sha256(_canonical(identity)).hexdigest()[:8]
+
 
 def cells(config: dict[str, Any]) -> list[Cell]:
     """Cross all factors of a resolved configuration, in the order of the configuration, the last factor fastest."""
@@ -46,7 +59,7 @@ def cells(config: dict[str, Any]) -> list[Cell]:
     result = []
     for combination in itertools.product(*factors.values()):
         levels = dict(zip(factors, combination, strict=True))
-        settings = config["training"] | levels
+        settings = {name: value for name, value in (config["training"] | levels).items() if name not in CONVENIENCES}
         result.append(Cell(levels, settings, _trajectory(levels, settings, config)))
     return result
 
@@ -89,7 +102,7 @@ def run_id(settings: dict[str, Any], seed: int, data_digest: str) -> str:
 
 
 def plan_digest(config: dict[str, Any]) -> str:
-    """A digest of what is decided before the first run: the factors, the control, the response and the tests' bounds."""
+    """A digest of what is decided before the first run: the factors, the control and the bounds of the tests."""
     plan = {"plan": config["plan"], "factors": config["design"]["factors"], "control": config["design"]["control"]}
     return hashlib.sha256(_canonical(plan)).hexdigest()[:16]
 

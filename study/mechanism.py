@@ -24,9 +24,9 @@ def mechanism(runs: pd.DataFrame, gap: pd.DataFrame, factors: list[str], thresho
     Returns:
         `threshold`; `arms`, by level of `bn`: `runs`, `collapsed` (scored with the moving statistics),
         `recovered_by_population` (collapsed runs that are not so with population statistics), `median_accuracy` (%),
-        `gap` (quantiles over the runs of the log variance ratio, by layer and epoch), and `final_gap_factor`, how many times the
-        moving variance is off after the last epoch in the worst layer, exp(|median log ratio|); `cells`: accuracy (%)
-        under each kind of statistics.
+        `gap` (quantiles over the runs of the log variance ratio, by layer and epoch), and `final_gap_factor`, how many
+        times the moving variance is off after the last epoch in the worst layer, exp(|median log ratio|); `cells`:
+        accuracy (%) under each kind of statistics.
     """
     accuracy = pd.DataFrame({way: runs[column] / runs["test_trials"] for way, column in SCORINGS.items()})
     collapsed = accuracy["moving"] < threshold
@@ -49,21 +49,22 @@ def mechanism(runs: pd.DataFrame, gap: pd.DataFrame, factors: list[str], thresho
     cells = [
         {
             "levels": dict(zip(factors, levels, strict=True)),
-            "runs": len(index),
-            "accuracy": {way: _range(100 * accuracy.loc[index, way]) for way in SCORINGS},
+            "runs": len(cell),
+            "accuracy": {way: _range(100 * accuracy.loc[cell.index, way]) for way in SCORINGS},
         }
-        for levels, index in runs.groupby(factors, sort=False).groups.items()
+        for levels, cell in runs.groupby(factors, sort=False)
     ]
     return {"threshold": threshold, "arms": arms, "cells": cells}
 
 
 def _gap_quantiles(layers: pd.DataFrame) -> list[dict[str, Any]]:
     rows = []
-    for (layer, epoch), group in layers.groupby(["layer", "epoch"]):
+    for _, group in layers.groupby(["layer", "epoch"]):
         ratio = group["log_variance_ratio"].dropna()
         if not ratio.empty:
+            place = {"layer": int(group["layer"].iloc[0]), "epoch": int(group["epoch"].iloc[0])}
             q10, median, q90 = ratio.quantile([0.1, 0.5, 0.9])
-            rows.append({"layer": int(layer), "epoch": int(epoch), "q10": q10, "median": median, "q90": q90})
+            rows.append(place | {"q10": q10, "median": median, "q90": q90})
     return rows
 
 

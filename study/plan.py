@@ -12,6 +12,7 @@ from study.errors import StudyError
 from study.files import write_json, write_text
 
 SCHEMA = 1
+MEND = "run your `snakemake` command again with `--forcerun design`"
 
 
 @dataclass(frozen=True)
@@ -112,9 +113,7 @@ def read(path: Path | str) -> Plan:
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
-            raise StudyError(
-                f"{path}: schema {content['schema']!r}, allowed: {SCHEMA}; run `snakemake` to write it anew"
-            )
+            raise StudyError(f"{path}: schema {content['schema']!r}, allowed: {SCHEMA}; {MEND}")
         return Plan(content["config"], content["data"]["digest"])
     except (OSError, ValueError, KeyError, TypeError):
-        raise StudyError(f"{path}: no readable design; run `snakemake` to write it anew") from None
+        raise StudyError(f"{path}: no readable design; {MEND}") from None

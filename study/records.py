@@ -1,5 +1,6 @@
 """The record of a run and the store that keeps it: written once, whole, and never changed."""
 
+import base64
 import hashlib
 import json
 from collections.abc import Iterable
@@ -7,12 +8,16 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from study.errors import StudyError
 from study.files import write_text
 
 SCHEMA = 1
 STATUSES = ("ok", "diverged")
 SCORINGS = ("moving", "population", "batch")
+# A record that is not sound counts as missing when its job runs again; nothing need be deleted.
+MEND = "run your `snakemake` command again with `--forcerun train`: this run will be trained anew, no other"
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,13 @@ class Record:
         curve: by epoch from 1: `epoch`, `train_loss` (mean per image, nats), `validation_correct`, `validation_loss`,
             both with the moving statistics. It ends with the epoch in which the run diverged.
         gap: by epoch from 0 (before the first step) and layer of batch normalisation, mean over the channels:
-            `log_variance_ratio`, ln(moving variance / true variance), and `mean_shift`, |moving mean - true mean| in true
-            standard deviations; None without batch normalisation.
+            `log_variance_ratio`, ln(moving variance / true variance), and `mean_shift`, |moving mean - true mean| in
+            true standard deviations; None without batch normalisation.
         correct_bits: one bit an image of the test set, scored with the moving statistics, packed, base64.
         digests: SHA-256 of the final `weights` and of the test `predictions`.
         provenance: study, plan digest, commit, host, processor, versions, time.
-        cost: `training_seconds`, `evaluation_seconds`, `images_per_second`, `shared_by` (runs that shared the training).
+        cost: `training_seconds`, `evaluation_seconds`, `images_per_second`, `shared_by` (the number of runs that were
+            recorded from this one training).
     """
 
     id: str
@@ -67,6 +73,10 @@ class Record:
     provenance: dict[str, Any]
     cost: dict[str, Any]
 
+    def bits(self) -> np.ndarray:
+        """Correctness of every test image, packed, uint8, shape (ceil(trials / 8),)."""
+        return np.frombuffer(base64.b64decode(self.correct_bits), dtype=np.uint8)
+
     def to_json(self) -> str:
         """The record as JSON text that ends in a checksum over everything before it."""
         body = {"schema": SCHEMA} | asdict(self)
@@ -79,28 +89,25 @@ class Record:
         Raises:
             StudyError: not JSON (truncated), not a record, another schema, a wrong checksum, or impossible values.
         """
-        mend = "delete it and run `snakemake` again: the run will be trained anew"
         try:
             body = json.loads(text)
         except ValueError:
-            raise StudyError(f"{source}: truncated or not JSON; {mend}") from None
+            raise StudyError(f"{source}: truncated or not JSON; {MEND}") from None
         if not isinstance(body, dict) or "schema" not in body or "checksum" not in body:
-            raise StudyError(f"{source}: not the record of a run; {mend}")
+            raise StudyError(f"{source}: not the record of a run; {MEND}")
         if body["schema"] != SCHEMA:
-            raise StudyError(
-                f"{source}: schema {body['schema']!r}, allowed: {SCHEMA}; it was written by another version"
-            )
+            raise StudyError(f"{source}: schema {body['schema']!r}, allowed: {SCHEMA}; {MEND}")
         checksum = body.pop("checksum")
         if checksum != _checksum(body):
-            raise StudyError(f"{source}: its checksum does not fit its content, the file was changed; {mend}")
+            raise StudyError(f"{source}: its checksum does not fit its content, the file was changed; {MEND}")
         del body["schema"]
         names = {field.name for field in fields(cls)}
         if set(body) != names:
-            raise StudyError(f"{source}: fields {sorted(set(body) ^ names)} are missing or unknown; {mend}")
+            raise StudyError(f"{source}: fields {sorted(set(body) ^ names)} are missing or unknown; {MEND}")
         record = cls(**body | {"test": Score(**body["test"]), "validation": Score(**body["validation"])})
         problem = record.problem()
         if problem:
-            raise StudyError(f"{source}: {problem}; {mend}")
+            raise StudyError(f"{source}: {problem}; {MEND}")
         return record
 
     def problem(self) -> str | None:
@@ -131,6 +138,10 @@ class Store:
     def path(self, run_id: str) -> Path:
         return self.root / run_id[:2] / f"{run_id}.json"
 
+    def checkpoint(self, run_id: str) -> Path:
+        """Where the state of the unfinished training of `run_id` is kept."""
+        return self.root / run_id[:2] / f"{run_id}.checkpoint.npz"
+
     def load(self, run_id: str) -> Record:
         """Read and check one record.
 
@@ -141,12 +152,12 @@ class Store:
         try:
             text = path.read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise StudyError(f"{path}: no such record; run `snakemake` again to train it") from None
+            raise StudyError(f"{path}: no such record; {MEND}") from None
         except UnicodeDecodeError:
-            raise StudyError(f"{path}: not text, the file is damaged; delete it and run `snakemake` again") from None
+            raise StudyError(f"{path}: not text, the file is damaged; {MEND}") from None
         record = Record.from_json(text, path)
         if record.id != run_id:
-            raise StudyError(f"{path}: holds the record of run {record.id}; delete it and run `snakemake` again")
+            raise StudyError(f"{path}: holds the record of run {record.id}; {MEND}")
         return record
 
     def missing(self, run_ids: Iterable[str]) -> list[str]:

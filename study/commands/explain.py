@@ -23,7 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     config = plans.read(arguments.design).config
     runs = pd.read_parquet(arguments.runs)
-    runs["bn"] = runs["bn"] if "bn" in runs else config["training"]["bn"]
-    factors = list(config["design"]["factors"])
     gap = pd.read_parquet(arguments.gap)
+    if "bn" not in runs:
+        runs["bn"] = gap["bn"] = config["training"]["bn"]
+    factors = list(config["design"]["factors"])
     write_json(arguments.out, mechanism(runs, gap, factors, config["plan"]["collapse_below"]))

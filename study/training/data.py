@@ -2,6 +2,8 @@
 
 import gzip
 import hashlib
+import math
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,6 +98,18 @@ def source_files(source: str) -> list[Path]:
     return paths
 
 
+def fingerprint(source: str) -> str:
+    """SHA-256 of the files behind `source` as they lie there, which takes no unpacking.
+
+    Raises:
+        StudyError: the folder or one of its files does not exist.
+    """
+    digest = hashlib.sha256(source.encode() if source == "keras" else b"")
+    for path in source_files(source):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
 def _read(path: Path) -> bytes:
     try:
         return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -109,9 +123,13 @@ def _parse_idx(path: Path, content: bytes) -> np.ndarray:
         raise StudyError(f"{path}: not an IDX file of bytes (it starts with {content[:4].hex()!r}, expected 000008..)")
     dimensions = content[3]
     header = 4 + 4 * dimensions
-    shape = tuple(np.frombuffer(content[4:header], dtype=">u4").astype(int).tolist())
-    if len(shape) != dimensions or len(content) - header != int(np.prod(shape)):
-        raise StudyError(f"{path}: truncated; its header promises shape {shape}, {len(content) - header} bytes follow")
+    if len(content) < header:
+        raise StudyError(f"{path}: truncated; its header of {header} bytes ends after {len(content)}")
+    shape = struct.unpack(f">{dimensions}I", content[4:header])
+    if len(content) - header != math.prod(shape):
+        raise StudyError(
+            f"{path}: of a wrong length; its header promises shape {shape}, {len(content) - header} bytes follow"
+        )
     return np.frombuffer(content, dtype=np.uint8, offset=header).reshape(shape)
 
 
@@ -138,12 +156,19 @@ def _dataset(arrays: list[np.ndarray], source: str) -> Dataset:
             )
         if labels.size and labels.max() >= CLASSES:
             raise StudyError(f"{source}: {name} labels reach {labels.max()}; allowed are 0 to {CLASSES - 1}")
+    if train_images.shape[1:] != test_images.shape[1:]:
+        raise StudyError(
+            f"{source}: train images are of size {train_images.shape[1:]}, t10k images of {test_images.shape[1:]}; "
+            "both must be of one size"
+        )
+    if not len(test_images):
+        raise StudyError(f"{source}: no t10k images; at least one is needed")
     if len(train_images) <= VALIDATION_IMAGES:
         raise StudyError(f"{source}: {len(train_images)} training images; more than {VALIDATION_IMAGES} are needed")
     digest = hashlib.sha256()
     for array in arrays:
         digest.update(repr(array.shape).encode())
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     cut = len(train_images) - VALIDATION_IMAGES
     return Dataset(
         train=Split(train_images[:cut], train_labels[:cut]),

@@ -6,14 +6,16 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from study.training.checkpoint import load, save
 from study.training.data import CLASSES, Dataset
 from study.training.keys import key
-from study.training.layers import Layers, Parameters
+from study.training.layers import Convolve, Layers, Parameters
 from study.training.networks import NETWORKS
 from study.training.normalization import MovingStatisticsBank, fold, normalise_batch
 
@@ -23,7 +25,6 @@ BETA1, BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
 GAP_BATCHES = 10
 
 Statistics = list[tuple[tf.Tensor, tf.Tensor]]
-Convolve = Callable[[tf.Tensor], tf.Tensor]
 
 
 @dataclass
@@ -63,17 +64,37 @@ class Result:
     images: int
 
 
+@dataclass
+class _Progress:
+    """How far a run is, beside the variables."""
+
+    outcomes: dict[str, Outcome]
+    epoch: int = 0
+    diverged: bool = False
+    training_seconds: float = 0.0
+    seconds: float = 0.0
+
+    def noted(self) -> dict[str, Any]:
+        """What a checkpoint must remember of it, as plain values."""
+        outcomes = {name: {"curve": outcome.curve, "gap": outcome.gap} for name, outcome in self.outcomes.items()}
+        return vars(self) | {"outcomes": outcomes}
+
+
 class Trainer:
     """Trains one trajectory, for one seed after another.
 
     Args:
-        settings: the settings of `training` in the configuration; `bn` is not read.
+        settings: a run's settings, as in `study.design.Cell`; `bn` is not read.
         implementations: the BN implementations to carry; empty for the network without batch normalisation.
         data: the images.
+        checkpoint_every: save the state every so many epochs; 0 is never.
     """
 
-    def __init__(self, settings: dict[str, Any], implementations: tuple[str, ...], data: Dataset) -> None:
+    def __init__(
+        self, settings: dict[str, Any], implementations: tuple[str, ...], data: Dataset, checkpoint_every: int = 0
+    ) -> None:
         self.settings = settings
+        self._checkpoint_every = checkpoint_every
         self.data = data
         self.batch = settings["batch_size"]
         self.train_images = settings["train_images"]
@@ -89,6 +110,8 @@ class Trainer:
         }
         self._shape = (*data.test.images.shape[1:], 1)
         self._network = NETWORKS[settings["network"]]
+        # Training may use half precision; weights, moving statistics and all scoring are float32.
+        self._precision = tf.as_dtype(settings["precision"])
         self._normalised = bool(implementations)
         self._parameters = Parameters()
         self._bank = MovingStatisticsBank(implementations, self._create_parameters())
@@ -99,31 +122,79 @@ class Trainer:
         self._beta1_power = tf.Variable(BETA1, trainable=False)
         self._beta2_power = tf.Variable(BETA2, trainable=False)
 
-    def run(self, seed: int) -> Result:
-        """Train from the seed's initial weights for all epochs, or until the loss or a weight is not finite."""
+    def run(self, seed: int, checkpoint: Path | None = None) -> Result:
+        """Train from the seed's initial weights for all epochs, or until the loss or a weight is not finite.
+
+        Args:
+            checkpoint: the file that keeps the run's state between epochs, every `checkpoint_every` of them; a run that
+                finds one goes on from it. The caller deletes it when the result is safe.
+        """
         started = time.perf_counter()
-        training_seconds = 0.0
-        self._reset(seed)
-        outcomes = {name: Outcome() for name in self._implementations}
-        self._note_gap(outcomes, epoch=0)
-        diverged = False
-        for epoch in range(1, self.settings["epochs"] + 1):
+        progress = self._resume(seed, checkpoint) or self._start(seed)
+        for epoch in range(progress.epoch + 1, self.settings["epochs"] + 1):
             before = time.perf_counter()
             loss = float(self._epoch(self._order(seed, epoch), key(seed, "dropout", epoch)))
-            training_seconds += time.perf_counter() - before
-            self._note_epoch(outcomes, epoch, loss / (self.steps * self.batch))
-            diverged = not (np.isfinite(loss) and bool(self._weights_are_finite()))
-            if diverged:
+            progress.training_seconds += time.perf_counter() - before
+            progress.epoch = epoch
+            progress.diverged = not (np.isfinite(loss) and bool(self._weights_are_finite()))
+            self._note_epoch(progress.outcomes, epoch, loss / (self.steps * self.batch))
+            if progress.diverged:
                 break
-        self._score(outcomes)
+            if checkpoint is not None and self._is_due(epoch):
+                progress.seconds += time.perf_counter() - started
+                started = time.perf_counter()
+                save(checkpoint, self._tensors(), progress.noted())
+        self._score(progress.outcomes)
+        progress.seconds += time.perf_counter() - started
         return Result(
-            outcomes=outcomes,
-            diverged=diverged,
+            outcomes=progress.outcomes,
+            diverged=progress.diverged,
             weights_digest=self._weights_digest(),
-            training_seconds=training_seconds,
-            evaluation_seconds=time.perf_counter() - started - training_seconds,
-            images=epoch * self.steps * self.batch,
+            training_seconds=progress.training_seconds,
+            evaluation_seconds=progress.seconds - progress.training_seconds,
+            images=progress.epoch * self.steps * self.batch,
         )
+
+    # -- between epochs
+
+    def _is_due(self, epoch: int) -> bool:
+        every = self._checkpoint_every
+        return every > 0 and epoch % every == 0 and epoch < self.settings["epochs"]
+
+    def _start(self, seed: int) -> "_Progress":
+        self._reset(seed)
+        progress = _Progress({name: Outcome() for name in self._implementations})
+        self._note_gap(progress.outcomes, epoch=0)
+        return progress
+
+    def _resume(self, seed: int, checkpoint: Path | None) -> "_Progress | None":
+        """The state in `checkpoint`, if there is one that carries the same implementations."""
+        found = load(checkpoint) if checkpoint is not None else None
+        if found is None:
+            return None
+        tensors, noted = found
+        variables = self._variables()
+        if set(tensors) != set(variables) or set(noted["outcomes"]) != set(self._implementations):
+            return None
+        for name, variable in variables.items():
+            variable.assign(tensors[name])
+        outcomes = {name: Outcome(**noted["outcomes"][name]) for name in self._implementations}
+        return _Progress(**noted | {"outcomes": outcomes})
+
+    def _variables(self) -> dict[str, tf.Variable]:
+        """All that changes from step to step, by name."""
+        parts = {
+            "first": self._first_moments,
+            "second": self._second_moments,
+            "mean": self._bank.means,
+            "variance": self._bank.variances,
+            "power": [self._beta1_power, self._beta2_power],
+        }
+        numbered = {f"{part}{i}": variable for part, group in parts.items() for i, variable in enumerate(group)}
+        return self._parameters.variables | numbered
+
+    def _tensors(self) -> dict[str, np.ndarray]:
+        return {name: variable.numpy() for name, variable in self._variables().items()}
 
     # -- before the first step
 
@@ -166,8 +237,9 @@ class Trainer:
 
     def _step(self, indices: tf.Tensor, dropout_key: tf.Tensor) -> tf.Tensor:
         moments: Statistics = []
+        images = tf.cast(_unit(tf.gather(self._images, indices)), self._precision)
         with tf.GradientTape() as tape:
-            logits = self._training_pass(_unit(tf.gather(self._images, indices)), moments, dropout_key)
+            logits = self._training_pass(images, moments, dropout_key)
             loss = self._loss(logits, tf.gather(self._labels, indices))
         variables = list(self._parameters.variables.values())
         gradients = tape.gradient(loss, variables)
@@ -195,20 +267,22 @@ class Trainer:
     def _training_pass(self, images: tf.Tensor, moments: Statistics, dropout_key: tf.Tensor | None) -> tf.Tensor:
         """Logits with the batch's own statistics, which are appended to `moments`; dropout only with a key."""
 
-        def normalise(layer: int, convolve: Convolve, kernel: tf.Tensor, *others: tf.Tensor) -> tf.Tensor:
-            y, mean, variance = normalise_batch(convolve(kernel), *others)
+        def normalise(
+            layer: int, convolve: Convolve, kernel: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+        ) -> tf.Tensor:
+            y, mean, variance = normalise_batch(convolve(kernel), bias, gamma, beta)
             moments.append((mean, variance))
             return y
 
         def drop(layer: int, x: tf.Tensor) -> tf.Tensor:
             rate = self.settings["dropout"]
             uniform = tf.random.stateless_uniform(tf.shape(x), tf.random.fold_in(dropout_key, layer))
-            return tf.where(uniform >= rate, x / (1.0 - rate), 0.0)
+            return x * tf.cast(uniform >= rate, x.dtype) / (1.0 - rate)
 
         layers = Layers(self._parameters, normalise if self._normalised else None)
         if dropout_key is not None and self.settings["dropout"] > 0:
             layers.drop = drop
-        return self._network(layers, images)
+        return tf.cast(self._network(layers, images), tf.float32)
 
     def _loss(self, logits: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Cross entropy summed over the batch."""
@@ -302,8 +376,10 @@ class Trainer:
 
     @tf.function
     def _infer_range(self, first: tf.Tensor, last: tf.Tensor, statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
-        def normalise(layer: int, convolve: Convolve, *parameters: tf.Tensor) -> tf.Tensor:
-            kernel, bias = fold(*parameters, *statistics[layer])
+        def normalise(
+            layer: int, convolve: Convolve, kernel: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
+        ) -> tf.Tensor:
+            kernel, bias = fold(kernel, bias, gamma, beta, *statistics[layer])
             return tf.nn.bias_add(convolve(kernel), bias)
 
         layers = partial(Layers, self._parameters, normalise if self._normalised else None)

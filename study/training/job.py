@@ -44,7 +44,7 @@ def run(job: Job, plan: Plan, store: Store, threads: int, on_record: Callable[[J
         if data.digest != plan.data_digest:
             raise StudyError(
                 f"data.source {plan.config['data']['source']!r}: its images changed since the design was written; "
-                "run `snakemake --forcerun design` to plan with the new ones"
+                "run your `snakemake` command again with `--forcerun design` to plan with the new ones"
             )
         settings = cells[0].settings
         check_fit(settings, data)
@@ -52,14 +52,16 @@ def run(job: Job, plan: Plan, store: Store, threads: int, on_record: Callable[[J
         from study.training.engine import Trainer
 
         implementations = tuple(cell.settings["bn"] for cell in cells if cell.settings["bn"] != "none")
-        trainer = Trainer(settings, implementations, data)
+        trainer = Trainer(settings, implementations, data, plan.config["training"]["checkpoint_every"])
         circumstances = _circumstances(plan)
         for seed, lacking in missing.items():
             if lacking:
-                result = trainer.run(seed)
+                checkpoint = store.checkpoint(plan.run_id(cells[0], seed))
+                result = trainer.run(seed, checkpoint)
                 for cell in lacking:
-                    record = _record(plan, cell, seed, data, result, circumstances)
+                    record = _record(plan, cell, seed, data, result, len(lacking), circumstances)
                     store.write(record)
+                checkpoint.unlink(missing_ok=True)
                 on_record(job, seed, record)
     return [plan.run_id(cell, seed) for seed in job.seeds for cell in job.cells]
 
@@ -96,7 +98,13 @@ def _prepare_tensorflow(threads: int) -> None:
 
 
 def _record(
-    plan: Plan, cell: Cell, seed: int, data: images.Dataset, result: "Result", circumstances: dict[str, Any]
+    plan: Plan,
+    cell: Cell,
+    seed: int,
+    data: images.Dataset,
+    result: "Result",
+    shared_by: int,
+    circumstances: dict[str, Any],
 ) -> Record:
     outcome = result.outcomes[cell.settings["bn"]]
     predictions = outcome.predictions["test", "moving"]
@@ -121,7 +129,7 @@ def _record(
             "training_seconds": result.training_seconds,
             "evaluation_seconds": result.evaluation_seconds,
             "images_per_second": result.images / result.training_seconds,
-            "shared_by": len(result.outcomes),
+            "shared_by": shared_by,
         },
     )
 

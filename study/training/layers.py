@@ -1,12 +1,12 @@
 """The vocabulary that networks are written in.
 
 A network is a function of `Layers` and a batch of images. The same function creates the parameters, trains, and infers:
-what differs is what `Layers` does at batch normalisation and dropout.
+what differs is what `Layers` does at batch normalisation and dropout. It computes in the precision of the images; the
+parameters are kept in float32.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -48,22 +48,11 @@ class Parameters:
             variable.assign(self._initialisers[name](tuple(variable.shape), key(seed, "weights", name)))
 
 
-class Normalisation(Protocol):
-    """What batch normalisation does to a convolution.
-
-    Called with the number of the layer (from 0), the convolution as a function of its kernel, its parameters, and the
-    scale and shift of the normalisation; returns the normalised convolution, bias included.
-    """
-
-    def __call__(
-        self,
-        layer: int,
-        convolve: Callable[[tf.Tensor], tf.Tensor],
-        kernel: tf.Tensor,
-        bias: tf.Tensor,
-        gamma: tf.Tensor,
-        beta: tf.Tensor,
-    ) -> tf.Tensor: ...
+# What batch normalisation does to a convolution. Called with the number of the layer (from 0), the convolution as a
+# function of its kernel, the kernel, the bias, and the normalisation's scale and shift; returns the normalised
+# convolution, bias included.
+Convolve = Callable[[tf.Tensor], tf.Tensor]
+Normalisation = Callable[[int, Convolve, tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 @dataclass
@@ -89,15 +78,34 @@ class Layers:
         Args:
             x: shape (batch, height, width, channels).
         """
+        return self._convolution(x, (width, width), filters, stride, kernel, bias)
+
+    def conv1d(
+        self, x: tf.Tensor, filters: int, width: int, stride: int, kernel: Initialiser, bias: Initialiser
+    ) -> tf.Tensor:
+        """The same along a sequence; x has shape (batch, length, channels)."""
+        # An image of height 1: the two-dimensional kernels are the fast ones.
+        image = tf.expand_dims(x, 1)
+        return tf.squeeze(self._convolution(image, (1, width), filters, stride, kernel, bias), axis=1)
+
+    def _convolution(
+        self,
+        x: tf.Tensor,
+        window: tuple[int, int],
+        filters: int,
+        stride: int,
+        kernel: Initialiser,
+        bias: Initialiser,
+    ) -> tf.Tensor:
         name = self._name("conv")
-        weights = self.parameters.get(f"{name}/kernel", (width, width, x.shape[-1], filters), kernel)
+        weights = self.parameters.get(f"{name}/kernel", (*window, x.shape[-1], filters), kernel)
         offset = self.parameters.get(f"{name}/bias", (filters,), bias)
 
         def convolve(weights: tf.Tensor) -> tf.Tensor:
-            return tf.nn.conv2d(x, weights, stride, "SAME")
+            return tf.nn.conv2d(x, tf.cast(weights, x.dtype), stride, "SAME")
 
         if self.normalisation is None:
-            return tf.nn.bias_add(convolve(weights), offset)
+            return tf.nn.bias_add(convolve(weights), tf.cast(offset, x.dtype))
         gamma = self.parameters.get(f"{name}/gamma", (filters,), constant(1.0))
         beta = self.parameters.get(f"{name}/beta", (filters,), constant(0.0))
         return self.normalisation(self._counts["conv"] - 1, convolve, weights, offset, gamma, beta)
@@ -105,10 +113,10 @@ class Layers:
     def dense(self, x: tf.Tensor, units: int, kernel: Initialiser, bias: Initialiser | None = None) -> tf.Tensor:
         """Linear layer; x has shape (batch, features)."""
         name = self._name("dense")
-        x = tf.matmul(x, self.parameters.get(f"{name}/kernel", (x.shape[-1], units), kernel))
+        x = tf.matmul(x, tf.cast(self.parameters.get(f"{name}/kernel", (x.shape[-1], units), kernel), x.dtype))
         if bias is None:
             return x
-        return tf.nn.bias_add(x, self.parameters.get(f"{name}/bias", (units,), bias))
+        return tf.nn.bias_add(x, tf.cast(self.parameters.get(f"{name}/bias", (units,), bias), x.dtype))
 
     def dropout(self, x: tf.Tensor) -> tf.Tensor:
         self._name("dropout")

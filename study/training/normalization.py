@@ -45,7 +45,13 @@ def normalise_batch(
         The normalised values, the mean, and the biased variance, shape (channels,).
     """
     y, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=tf.nn.bias_add(x, bias), scale=gamma, offset=beta, mean=[], variance=[], epsilon=EPSILON, is_training=True
+        x=tf.nn.bias_add(x, tf.cast(bias, x.dtype)),
+        scale=gamma,
+        offset=beta,
+        mean=[],
+        variance=[],
+        epsilon=EPSILON,
+        is_training=True,
     )
     n = tf.cast(tf.size(x) // x.shape[-1], tf.float32)
     return y, mean, unbiased * ((n - 1.0) / n)

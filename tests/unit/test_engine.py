@@ -18,6 +18,7 @@ SETTINGS = {
     "epochs": 2,
     "batch_size": 50,
     "train_images": 520,
+    "precision": "float32",
     "loss": "softmax_cross_entropy",
 }
 

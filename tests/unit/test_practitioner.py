@@ -29,6 +29,7 @@ SETTINGS = {
     "epochs": 1,
     "batch_size": BATCH,
     "train_images": STEPS * BATCH,
+    "precision": "float32",
     "loss": "naive_log",
 }
 SEED = 7

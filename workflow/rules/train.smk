@@ -1,29 +1,29 @@
 # One job a trajectory and block of seeds. Every run's record goes into the store the moment the run ends; the manifest
 # that Snakemake sees is written last. So a killed job loses the run under way, and a job that runs again for any reason
-# finds its records and trains nothing.
+# finds its records and trains nothing. The manifest's name holds a key of all that decides the job's runs.
 wildcard_constraints:
     block=r"\d+-\d+",
+    key="[0-9a-f]{8}",
 
 
 rule train:
     input:
         data=DATA,
-        # The design changes whenever seeds are added; what a job depends on are its settings and its seeds, in params.
         design=ancient(f"{STUDY}/design.json"),
     output:
-        manifest=f"{STUDY}/train/{{trajectory}}/seeds~{{block}}.json",
+        manifest=f"{STUDY}/train/{{trajectory}}/seeds~{{block}}.{{key}}.json",
     log:
-        f"{STUDY}/logs/train/{{trajectory}}/seeds~{{block}}.log",
+        f"{STUDY}/logs/train/{{trajectory}}/seeds~{{block}}.{{key}}.log",
     benchmark:
-        f"{STUDY}/benchmarks/train/{{trajectory}}/seeds~{{block}}.tsv"
+        f"{STUDY}/benchmarks/train/{{trajectory}}/seeds~{{block}}.{{key}}.tsv"
+    # The first seeds of all cells first, so that an unfinished study is a balanced one.
+    priority: lambda wildcards: -int(wildcards.block.split("-")[0])
     conda:
         "../../environment.yml"
     threads: 1
     resources:
         mem_mb=lambda wildcards, attempt: 2000 * attempt,
     params:
-        settings=lambda wildcards: [cell.settings for cell in JOBS[wildcards.trajectory, wildcards.block].cells],
-        seeds=lambda wildcards: list(JOBS[wildcards.trajectory, wildcards.block].seeds),
         store=STORE,
     message:
         "Training {wildcards.trajectory}, seeds {wildcards.block}"
@@ -35,7 +35,7 @@ rule train:
 rule collect:
     input:
         design=f"{STUDY}/design.json",
-        manifests=[f"{STUDY}/train/{trajectory}/seeds~{block}.json" for trajectory, block in JOBS],
+        manifests=[f"{STUDY}/train/{job.trajectory}/seeds~{job.block}.{job.key(FINGERPRINT)}.json" for job in JOBS],
     output:
         runs=f"{STUDY}/runs.parquet",
         table=f"{STUDY}/runs.csv",

@@ -1,0 +1,49 @@
+"""`study verify`: train a sample of finished runs again and compare the bits."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("verify", help="train a sample of finished runs again and compare the bits")
+    parser.add_argument("results_dir", type=Path, metavar="RESULTS_DIR", help="the study's folder, results/<name>")
+    parser.add_argument("--store", type=Path, help="the folder of the records (default: RESULTS_DIR/../runs)")
+    parser.add_argument("--trainings", type=int, default=2, help="how many trainings to repeat (default 2)")
+    parser.add_argument("--rng-seed", type=int, default=0, help="decides which ones (default 0)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    import numpy as np
+
+    from study import plan as plans
+    from study.errors import StudyError
+    from study.records import Store
+    from study.verification import verify
+
+    plan = plans.read(arguments.results_dir / "design.json")
+    store = Store(arguments.store or arguments.results_dir.parent / "runs")
+    with tempfile.TemporaryDirectory() as scratch:
+        comparisons = verify(plan, store, arguments.trainings, np.random.default_rng(arguments.rng_seed), Path(scratch))
+    if not comparisons:
+        raise StudyError(f"{arguments.results_dir}: no finished training to verify; run `snakemake` first")
+    broken = 0
+    for comparison in comparisons:
+        record = comparison.record
+        name = f"{record.id} (bn {record.settings['bn']}, seed {record.seed})"
+        if comparison.same_bits:
+            print(f"{name}: the same bits")
+            continue
+        broken += comparison.same_circumstances
+        apart = comparison.differences()
+        accuracy = ", ".join(f"{way} {value:+.2f} pp" for way, value in apart["accuracy_pp"].items())
+        where = "" if comparison.same_circumstances else f", trained on {record.provenance['processor']}"
+        print(f"{name}: other bits{where}; {apart['images']} test images differ, accuracy {accuracy}")
+    same = sum(comparison.same_bits for comparison in comparisons)
+    print(f"{same} of {len(comparisons)} runs have the same bits")
+    if broken:
+        raise StudyError(
+            f"{broken} runs differ although processor and versions are the same: the engine changed "
+            "without a new ENGINE_VERSION, or it is not deterministic here"
+        )
