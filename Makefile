@@ -28,6 +28,9 @@ check: $(READY) ## formatting, lint and types
 	$(BIN)/snakemake --lint
 	$(BIN)/mypy
 
+bench: $(READY) ## the engine against Keras and the machine, in minutes
+	$(BIN)/python benchmarks/bench.py
+
 lock: ## resolve requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --group pyproject.toml:dev pyproject.toml -o requirements.lock

@@ -48,7 +48,7 @@ def run(job: Job, plan: Plan, store: Store, threads: int, on_record: Callable[[J
             )
         settings = cells[0].settings
         check_fit(settings, data)
-        _prepare_tensorflow(threads)
+        prepare_tensorflow(threads)
         from study.training.engine import Trainer
 
         implementations = tuple(cell.settings["bn"] for cell in cells if cell.settings["bn"] != "none")
@@ -84,7 +84,7 @@ def check_fit(settings: dict[str, Any], data: images.Dataset) -> None:
         )
 
 
-def _prepare_tensorflow(threads: int) -> None:
+def prepare_tensorflow(threads: int) -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
@@ -154,7 +154,7 @@ def _circumstances(plan: Plan) -> dict[str, Any]:
         "plan_digest": plan.digest,
         "commit": _commit(),
         "host": platform.node(),
-        "processor": _processor(),
+        "processor": processor(),
         "device": "gpu" if tf.config.list_physical_devices("GPU") else "cpu",
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "numpy": np.__version__},
     }
@@ -174,7 +174,7 @@ def _commit() -> str | None:
     return answer.stdout.strip()
 
 
-def _processor() -> str:
+def processor() -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -17,6 +17,7 @@ rule design:
         "../../environment.yml"
     params:
         config=json.dumps(config),
+        engine=design.ENGINE_VERSION,
         folder=subpath(output.design, parent=True),
     message:
         "Planning the runs of {params.folder}"
