@@ -14,6 +14,8 @@ help: ## list these commands
 
 quick: $(READY) ## a small study from start to report, in minutes
 	$(BIN)/snakemake --cores all --configfile presets/quick.yaml
+	@echo
+	@$(BIN)/python -m study verdict results/quick
 
 study: $(READY) ## the full study of config.yaml, on all cores of this machine (hours)
 	$(BIN)/snakemake --cores all

@@ -1,9 +1,19 @@
 """The table of runs that every analysis starts from: one row a run, factors, a block, a response."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+
+from study.errors import StudyError
+
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
+# What an empty number looks like in a text file. Not used for levels: "None", "NA" and "null" are good names of levels.
+_NO_NUMBER = ["", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "-nan", "-NaN"]
+_NO_LEVEL = ["", "nan", "NaN", "<NA>"]
 
 
 def log_odds_of_error(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
@@ -57,6 +67,11 @@ class RunTable:
         """Whether the outcome is a count of successes out of trials."""
         return self.successes is not None
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The number of levels of each factor; cells are numbered in C order of this grid, the last factor fastest."""
+        return tuple(len(self.levels(factor)) for factor in self.factors)
+
     def levels(self, factor: str) -> tuple[str, ...]:
         return tuple(self.frame[factor].cat.categories)
 
@@ -73,3 +88,250 @@ class RunTable:
         if scale == "response":
             return self.frame[self.response].to_numpy(dtype=float)
         raise ValueError(f"unknown scale {scale!r}; one of {self.scales()}")
+
+    def cell_index(self) -> np.ndarray:
+        """The number of each run's cell in C order of `shape`, shape (runs,)."""
+        codes = [self.frame[factor].cat.codes.to_numpy() for factor in self.factors]
+        return np.ravel_multi_index(codes, self.shape)
+
+    def block_index(self) -> np.ndarray:
+        """The number of each run's block, in order of appearance, shape (runs,). Without a block each run is one."""
+        if self.block is None:
+            return np.arange(len(self.frame))
+        return pd.factorize(self.frame[self.block])[0]
+
+    def cells(self) -> list[dict[str, str]]:
+        """The levels of each cell, in the order of `cell_index`."""
+        levels = [self.levels(factor) for factor in self.factors]
+        return [dict(zip(self.factors, combination, strict=True)) for combination in product(*levels)]
+
+    def subset(self, keep: np.ndarray) -> "RunTable":
+        """The table with the runs where `keep` (a mask, shape (runs,)) is true. The levels stay; cells may be empty."""
+        return RunTable(
+            self.frame[keep].reset_index(drop=True),
+            self.factors,
+            self.block,
+            self.control,
+            self.successes,
+            self.trials,
+            self.response,
+        )
+
+
+def read_table(
+    path: Path | str,
+    factors: Sequence[str],
+    control: str,
+    block: str | None = None,
+    successes: str | None = None,
+    trials: str | None = None,
+    response: str | None = None,
+) -> RunTable:
+    """Read a tidy CSV, TSV or Parquet file and check it; see `build_table` for the arguments.
+
+    Raises:
+        StudyError: the file cannot be read, or its content fails a check; the message begins with the path.
+    """
+    frame = read_frame(path, levels=[*factors, *([block] if block else [])])
+    try:
+        return build_table(frame, factors, control, block, successes, trials, response)
+    except StudyError as error:
+        raise StudyError(f"{path}: {error}") from None
+
+
+def read_frame(path: Path | str, levels: Sequence[str] = ()) -> pd.DataFrame:
+    """Read a CSV, TSV or Parquet file. In the columns `levels`, words such as "None" or "NA" stay words.
+
+    Raises:
+        StudyError: no such file, an unknown type, or a content that cannot be parsed.
+    """
+    path = Path(path)
+    if not path.name.lower().endswith(SUFFIXES):
+        raise StudyError(f"{path}: unknown file type; a table ends in {', '.join(SUFFIXES)}")
+    if not path.is_file():
+        raise StudyError(f"{path}: no such file")
+    try:
+        if path.suffix.lower() == ".parquet":
+            return pd.read_parquet(path)
+        separator = "\t" if path.suffix.lower() == ".tsv" else ","
+        names = pd.read_csv(path, sep=separator, nrows=0).columns
+        missing = {name: _NO_LEVEL if name in levels else _NO_NUMBER for name in names}
+        return pd.read_csv(
+            path,
+            sep=separator,
+            keep_default_na=False,
+            na_values=missing,
+            low_memory=False,
+        )
+    except Exception as error:  # whatever the parser meets in a foreign file is the file's fault
+        raise StudyError(f"{path}: cannot be read as a table ({_first_line(error)})") from None
+
+
+def build_table(
+    frame: pd.DataFrame,
+    factors: Sequence[str],
+    control: str,
+    block: str | None = None,
+    successes: str | None = None,
+    trials: str | None = None,
+    response: str | None = None,
+) -> RunTable:
+    """Check a data frame of runs and make it a `RunTable`.
+
+    Args:
+        frame: one row a run; further columns are kept.
+        factors: names of the factor columns, the focus factor first. Levels may be words or numbers; they become
+            strings, numbers in the short form of `str(float)` (0.0002 and 2e-4 are one level).
+        control: the level of the first factor that the other levels are compared with.
+        block: the column of the unit of replication (the seed), or None if runs are independent.
+        successes, trials: the columns of the counts; or else
+        response: the column of a numeric response.
+
+    Raises:
+        StudyError: a column is missing or holds no number where one is needed, counts are impossible, the control is
+            not a level, there is one block only, a cell is empty, or a run occurs twice. One line.
+    """
+    factors = list(factors)
+    _check_roles(factors, block, successes, trials, response)
+    _check_columns(frame, [*factors, block, successes, trials, response])
+    if frame.empty:
+        raise StudyError("the table has no rows; one row a run is needed")
+    frame = frame.reset_index(drop=True).copy()
+    for factor in factors:
+        frame[factor] = _as_levels(frame[factor], factor)
+    frame[factors[0]], control = _control_first(frame[factors[0]], factors[0], control)
+    if successes is not None and trials is not None:
+        _check_counts(frame, successes, trials)
+        frame = frame.astype({successes: "int64", trials: "int64"})
+    if response is not None:
+        frame[response] = _as_numbers(frame, response)
+    table = RunTable(frame, tuple(factors), block, control, successes, trials, response)
+    _check_design(table)
+    return table
+
+
+def _check_roles(
+    factors: list[str], block: str | None, successes: str | None, trials: str | None, response: str | None
+) -> None:
+    if not factors:
+        raise StudyError("no factor is named; name at least one with --factor")
+    if response is None and (successes is None or trials is None):
+        raise StudyError("no outcome is named; give --successes and --trials (counts), or --response (a number)")
+    if response is not None and (successes is not None or trials is not None):
+        raise StudyError("two outcomes are named; give either --successes and --trials, or --response")
+    roles = [*factors, *(name for name in (block, successes, trials, response) if name is not None)]
+    twice = sorted({name for name in roles if roles.count(name) > 1})
+    if twice:
+        raise StudyError(f"column {twice[0]!r} is named in two roles; factors, block and outcome must differ")
+
+
+def _check_columns(frame: pd.DataFrame, names: Sequence[str | None]) -> None:
+    repeated = sorted({str(name) for name in frame.columns[frame.columns.duplicated()]})
+    if repeated:
+        raise StudyError(f"column {repeated[0]!r} occurs twice; names of columns must be unique")
+    missing = [name for name in names if name is not None and name not in frame.columns]
+    if missing:
+        found = ", ".join(str(name) for name in frame.columns[:30])
+        raise StudyError(f"no column {', '.join(repr(name) for name in missing)}; the columns are: {found}")
+
+
+def _as_levels(column: pd.Series, factor: str) -> pd.Series:
+    """A column as strings, its levels in order of first appearance."""
+    values = column.astype(object)
+    empty = values.isna().to_numpy()
+    if empty.any():
+        raise StudyError(_where(empty, f"column {factor!r} has no level"))
+    words = [level_name(value) for value in values]
+    return pd.Series(pd.Categorical(words, categories=list(dict.fromkeys(words))))
+
+
+def level_name(value: object) -> str:
+    """The name of a level: a word as it is, a number in its shortest form (2e-4 becomes "0.0002")."""
+    if isinstance(value, (np.generic,)):
+        value = value.item()
+    return str(value)
+
+
+def _control_first(column: pd.Series, factor: str, control: str) -> tuple[pd.Series, str]:
+    levels = list(column.cat.categories)
+    match = control if control in levels else next((level for level in levels if _same_number(level, control)), None)
+    if match is None:
+        raise StudyError(f"{factor}={control}: no such level; the levels of {factor!r} are: {', '.join(levels)}")
+    if len(levels) == 1:
+        raise StudyError(f"factor {factor!r} has the control {control!r} only; at least two levels are needed")
+    return column.cat.reorder_categories([match, *(level for level in levels if level != match)]), match
+
+
+def _same_number(one: str, other: str) -> bool:
+    try:
+        return float(one) == float(other)
+    except ValueError:
+        return False
+
+
+def _as_numbers(frame: pd.DataFrame, name: str) -> pd.Series:
+    numbers = pd.to_numeric(frame[name], errors="coerce").astype(float)
+    bad = ~np.isfinite(numbers.to_numpy())
+    if bad.any():
+        found = frame[name].iloc[int(np.flatnonzero(bad)[0])]
+        raise StudyError(_where(bad, f"column {name!r} has no finite number (found {found!r})"))
+    return numbers
+
+
+def _check_counts(frame: pd.DataFrame, successes: str, trials: str) -> None:
+    for name in (successes, trials):
+        numbers = _as_numbers(frame, name).to_numpy()
+        for bad, what in (
+            (numbers < 0, "a negative count"),
+            (numbers != np.round(numbers), "a count that is not a whole number"),
+        ):
+            if bad.any():
+                found = numbers[np.flatnonzero(bad)[0]]
+                raise StudyError(_where(bad, f"column {name!r} has {what} ({found:g})"))
+    k, n = frame[successes].to_numpy(dtype=float), frame[trials].to_numpy(dtype=float)
+    if (n == 0).any():
+        raise StudyError(_where(n == 0, f"column {trials!r} has 0 trials"))
+    if (k > n).any():
+        row = int(np.flatnonzero(k > n)[0])
+        raise StudyError(_where(k > n, f"{successes!r} is above {trials!r} ({k[row]:g} of {n[row]:g})"))
+
+
+def _check_design(table: RunTable) -> None:
+    frame, factors, block = table.frame, list(table.factors), table.block
+    if block is not None:
+        empty = frame[block].isna().to_numpy()
+        if empty.any():
+            raise StudyError(_where(empty, f"column {block!r} has no value"))
+        if frame[block].nunique() == 1:
+            raise StudyError(
+                f"column {block!r} has one value only ({frame[block].iloc[0]}); replication needs at least two"
+            )
+        keys = [*factors, block]
+        twice = frame.duplicated(keys).to_numpy()
+        if twice.any():
+            row = frame.loc[np.flatnonzero(twice)[0], keys]
+            where = ", ".join(f"{name}={row[name]}" for name in keys)
+            raise StudyError(
+                f"more than one run with {where}; one run for each combination of levels and {block!r} is allowed "
+                "(is a factor not named?)"
+            )
+    counts = np.bincount(table.cell_index(), minlength=int(np.prod(table.shape)))
+    if (counts == 0).any():
+        cell = table.cells()[int(np.flatnonzero(counts == 0)[0])]
+        where = ", ".join(f"{name}={level}" for name, level in cell.items())
+        raise StudyError(
+            f"no run with {where} ({int((counts == 0).sum())} of {len(counts)} combinations are empty); "
+            "every combination of levels needs a run"
+        )
+    if block is None and counts.max() == 1:
+        raise StudyError("one run for each combination of levels and no block: nothing is replicated; name a --block")
+
+
+def _where(bad: np.ndarray, what: str) -> str:
+    """`what`, and the row where it is first seen (counted from 1, without the header)."""
+    more = f" and {int(bad.sum()) - 1} more" if bad.sum() > 1 else ""
+    return f"{what} in row {int(np.flatnonzero(bad)[0]) + 1}{more}"
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

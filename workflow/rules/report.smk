@@ -24,4 +24,4 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "python -m study report {params.folder:q} --out {output.page:q} 2> {log:q}"
+        "python -m study report {params.folder:q} --out {output.page:q} > {log:q} 2>&1"

@@ -1,0 +1,172 @@
+// Draws the figures of the page, keeps them at the page's width, and answers to clicks. No request leaves the file.
+(() => {
+  "use strict";
+  const report = JSON.parse(document.getElementById("report-data").textContent);
+  const drawn = new Map(); // figure key -> views on the page
+  const GAP = 28; // between small multiples, as in the configuration
+  let followed = null;
+
+  const rowsOf = (() => {
+    const cache = new Map();
+    return (name) => {
+      if (!cache.has(name)) {
+        const columns = Object.entries(report.datasets[name]).map(([key, c]) => [key, c.codes ? c.codes.map((i) => c.words[i]) : c]);
+        const length = columns.length ? columns[0][1].length : 0;
+        cache.set(name, Array.from({ length }, (_, i) => Object.fromEntries(columns.map(([key, values]) => [key, values[i]]))));
+      }
+      return cache.get(name);
+    };
+  })();
+
+  // The panel's specification for a width in pixels: small multiples wrap, labels get the room that is left.
+  function fitted(figure, panel, width) {
+    const spec = structuredClone(panel.spec);
+    spec.datasets = { ...spec.datasets };
+    for (const name of figure.tables) spec.datasets[name] = rowsOf(name).map((row) => ({ ...row }));
+    if (panel.widest) width = Math.min(width, panel.widest);
+    let inner = width - 14;
+    if (panel.facets) {
+      let columns = Math.min(panel.columns, panel.facets);
+      const each = () => Math.floor((width - 16 - (columns - 1) * GAP) / columns) - panel.axis;
+      while (columns > 1 && each() + panel.axis < panel.narrowest) columns -= 1;
+      inner = each();
+      spec.columns = columns;
+      // A heading that is too long for its panel goes on several lines, of so many characters.
+      const most = Math.max(8, Math.floor(inner / 8));
+      const pieces = `replace(datum.label, regexp(' · ', 'g'), '\\n')`;
+      const lines = `split(trim(replace(${pieces}, regexp('(.{1,${most}})(\\\\s+|$)', 'g'), '$1\\n')), '\\n')`;
+      const longest = rowsOf(spec.data.name).reduce((length, row) => Math.max(length, String(row[spec.facet.field] ?? "").length), 0);
+      spec.facet.header = { labelLimit: inner, ...(longest > most ? { labelExpr: lines } : {}) };
+      spec.spec.width = inner;
+    } else {
+      spec.width = inner;
+    }
+    const narrow = inner < 400;
+    for (const parameter of spec.params || []) {
+      if (parameter.name === "room") parameter.value = Math.max(0.5 * inner, inner - (narrow ? Math.min(panel.reserve, 80) : panel.reserve));
+      if (parameter.name === "narrow") parameter.value = narrow;
+      if (parameter.name === "highlight") parameter.value = followed;
+    }
+    return spec;
+  }
+
+  function variantOf(element, figure) {
+    const chosen = element.querySelector(".switch input:checked");
+    return figure.variants[chosen ? chosen.value : Object.keys(figure.variants)[0]];
+  }
+
+  async function draw(element) {
+    const key = element.dataset.figure;
+    const figure = report.figures[key];
+    const charts = [...element.querySelectorAll(".chart")];
+    (drawn.get(key) || []).forEach((view) => view.finalize());
+    const views = [];
+    const options = { actions: false, renderer: "svg", defaultStyle: false, config: report.config.page };
+    for (const [i, panel] of variantOf(element, figure).entries()) {
+      const width = charts[i].clientWidth;
+      let { view } = await vegaEmbed(charts[i], fitted(figure, panel, width), options);
+      // Labels may reach beyond the plot; what they need is taken from it.
+      const beyond = charts[i].querySelector("svg").viewBox.baseVal.width - width;
+      if (beyond > 1) {
+        view.finalize();
+        ({ view } = await vegaEmbed(charts[i], fitted(figure, panel, width - Math.ceil(beyond)), options));
+      }
+      view.addEventListener("click", (_, item) => {
+        const block = item && item.datum && item.datum.block;
+        if (block !== undefined && block !== null) follow(block === followed ? null : block);
+      });
+      views.push(view);
+    }
+    drawn.set(key, views);
+    element.dataset.drawn = "yes";
+  }
+
+  // Highlights one block on every figure; null ends it.
+  function follow(block) {
+    followed = block;
+    for (const views of drawn.values()) {
+      for (const view of views) {
+        try {
+          view.signal("highlight", block).runAsync();
+        } catch {
+          // This chart does not show single runs.
+        }
+      }
+    }
+    document.querySelectorAll("select.follow").forEach((select) => { select.value = block === null ? "" : block; });
+    const badge = document.getElementById("followed");
+    badge.hidden = block === null;
+    badge.replaceChildren();
+    if (block !== null) {
+      const label = document.querySelector("select.follow").parentElement.firstChild.textContent.trim();
+      const end = document.createElement("button");
+      end.type = "button";
+      end.textContent = "Show all";
+      end.addEventListener("click", () => follow(null));
+      badge.append(`${label} ${block} `, end);
+    }
+  }
+
+  function save(blob, name) {
+    const link = document.createElement("a");
+    link.href = URL.createObjectURL(blob);
+    link.download = name;
+    link.click();
+    setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+  }
+
+  function csv(name) {
+    const rows = rowsOf(name);
+    if (!rows.length) return "";
+    const hidden = name === "runs_table" ? [] : report.drawing;
+    const keys = Object.keys(rows[0]).filter((key) => !hidden.includes(key));
+    const quoted = (value) => {
+      const text = value === null || value === undefined ? "" : String(value);
+      return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+    };
+    return [keys, ...rows.map((row) => keys.map((key) => row[key]))].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
+  }
+
+  // A picture is drawn anew, off the page: light, opaque, with fonts that every system has, at a width fit for print.
+  async function picture(element, kind) {
+    const key = element.dataset.figure;
+    const figure = report.figures[key];
+    for (const [i, panel] of variantOf(element, figure).entries()) {
+      const wide = panel.facets > 1 ? 960 : 560;
+      const spec = fitted(figure, panel, wide);
+      const compiled = vegaLite.compile(spec, { config: report.config.export }).spec;
+      const view = new vega.View(vega.parse(compiled), { renderer: "none" });
+      const name = `${report.name}-${key}${i ? `-${i + 1}` : ""}.${kind}`.replace(/[^\w.-]+/g, "_");
+      if (kind === "svg") save(new Blob([await view.toSVG()], { type: "image/svg+xml" }), name);
+      else (await view.toCanvas(2)).toBlob((blob) => save(blob, name), "image/png");
+      view.finalize();
+    }
+  }
+
+  const elements = [...document.querySelectorAll("figure[data-figure]")];
+  for (const element of elements) {
+    const figure = report.figures[element.dataset.figure];
+    element.querySelectorAll(".switch input").forEach((input) => input.addEventListener("change", () => draw(element)));
+    element.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", () => {
+      const kind = button.dataset.save;
+      if (kind === "csv") save(new Blob([csv(figure.download)], { type: "text/csv" }), `${report.name}-${figure.download}.csv`.replace(/[^\w.-]+/g, "_"));
+      else picture(element, kind);
+    }));
+    element.querySelectorAll("select.follow").forEach((select) => select.addEventListener("change", () => follow(select.value || null)));
+  }
+  const runs = document.getElementById("save-runs");
+  if (runs) runs.addEventListener("click", () => save(new Blob([csv("runs_table")], { type: "text/csv" }), `${report.name}-runs.csv`.replace(/[^\w.-]+/g, "_")));
+
+  let width = 0;
+  let waiting = null;
+  async function drawAll() {
+    width = document.documentElement.clientWidth;
+    for (const element of elements) await draw(element);
+    document.documentElement.dataset.ready = "yes";
+  }
+  window.addEventListener("resize", () => {
+    clearTimeout(waiting);
+    waiting = setTimeout(() => { if (document.documentElement.clientWidth !== width) drawAll(); }, 200);
+  });
+  drawAll();
+})();

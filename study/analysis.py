@@ -1,0 +1,324 @@
+"""Every inference on a table of runs, and the files that hold it. docs/analysis-files.md describes each file."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.errors import StudyError
+from study.files import write_json, write_text
+from study.stats.anova import anova
+from study.stats.collapse import collapse
+from study.stats.contrasts import compare_with_control, effects, interaction_parts
+from study.stats.curve_contrasts import curve_contrasts
+from study.stats.descriptives import cells, curve_bands
+from study.stats.diagnostics import diagnostics
+from study.stats.images import images
+from study.stats.luck import luck
+from study.stats.missing import missing
+from study.stats.mixed import mixed_json
+from study.stats.negative_control import negative_control, without_negative_control
+from study.stats.outcome_grid import block_means, outcome_grid
+from study.stats.power import Aim, plan_from_pilot
+from study.stats.robust import friedman
+from study.stats.signflip import block_differences, sign_flip
+from study.stats.specification import specification_table
+from study.stats.table import RunTable, level_name
+from study.stats.tuned import Tuned, tuned
+
+_SIGN_FLIP = ("p_signflip", "p_signflip_adjusted", "p_signflip_error")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is decided before the data are seen.
+
+    Attributes:
+        alpha: level of tests.
+        margin: the smallest difference that matters, in percentage points for counts, else in the response's unit.
+        collapse_below: a run has collapsed below this share of successes (or this response); None: not defined.
+        higher_is_better: the direction of a response.
+        adjust: "max-t" or "holm", see `contrasts`.
+        random: random terms of the mixed model; None for the block and its interaction with the focus factor.
+        tune: the factor whose best level each arm may choose; None for no tuned comparison.
+        validation_successes, validation_trials: the columns that the choice, and learning curves, are made from.
+        negative_control: a level that is the control under other seeds; it is compared apart and left out elsewhere.
+    """
+
+    alpha: float = 0.05
+    margin: float = 0.1
+    collapse_below: float | None = 0.9
+    higher_is_better: bool = True
+    adjust: str = "max-t"
+    random: str | None = None
+    tune: str | None = None
+    validation_successes: str = "validation_correct"
+    validation_trials: str = "validation_trials"
+    negative_control: str | None = None
+
+
+def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> dict[str, Any]:
+    """All results by name of their file (without its ending), as plain values; None for what does not apply.
+
+    Args:
+        table: the runs.
+        plan: what was decided before.
+        curves: one row for each run and epoch: the factors, the block, `epoch`, and the validation columns.
+
+    Raises:
+        StudyError: the plan does not fit the table.
+    """
+    apart = _negative_control(table, plan)
+    if plan.negative_control is not None:
+        table = without_negative_control(table, plan.negative_control)
+    scale = table.scales()[0]
+    curves = None if curves is None else _checked_curves(table, plan, curves)
+    absent: dict[str, str] = {}
+    contrasts = _contrasts(table, plan)
+    results: dict[str, Any] = {
+        "contrasts": contrasts,
+        # Next what the plan may be at odds with, so that a mistake is told at once.
+        "tuned": _tuned(table, plan),
+        "mixed": _mixed(table, plan, contrasts[0]["margin"] or None, absent),
+        "simple_effects": _simple_effects(table, plan),
+        "interactions": _interactions(table, plan),
+        "anova": anova(table, scale),
+        "collapse": collapse(table, plan.collapse_below, plan.alpha),
+        "luck": luck(table, plan.margin, _rng("luck"), alpha=plan.alpha, higher_is_better=plan.higher_is_better),
+        "images": images(table, alpha=plan.alpha),
+        "specification": specification_table(
+            table,
+            _rng("specification"),
+            alpha=plan.alpha,
+            collapse_below=plan.collapse_below,
+            random=plan.random,
+            curves=curves,
+        ),
+        "ranks": _ranks(table, plan),
+        "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
+        "missing": missing(table, plan.higher_is_better),
+        "power": _power(table, plan),
+        "cells": cells(table, plan.collapse_below),
+        "curves": None if curves is None else curve_bands(curves, table.factors, "successes", "trials"),
+        "curve_contrasts": _curve_contrasts(table, plan, curves),
+        "negative_control": apart,
+        "analysis": _description(table, plan, absent),
+    }
+    return {name: _plain(value) for name, value in results.items()}
+
+
+def write(results: Mapping[str, Any], folder: Path | str) -> None:
+    """Write each result as NAME.json, and each that is a list of rows as NAME.csv too.
+
+    A file of an earlier analysis that has no result now is removed: files of two analyses do not lie side by side.
+
+    Raises:
+        StudyError: the folder is a file, or cannot be written to.
+    """
+    folder = Path(folder)
+    if folder.exists() and not folder.is_dir():
+        raise StudyError(f"{folder}: is a file, a folder is needed; name another with --out")
+    try:
+        _write_files(results, folder)
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot be written to ({error.strerror}); name another with --out") from None
+
+
+def _write_files(results: Mapping[str, Any], folder: Path) -> None:
+    for name, value in results.items():
+        if value is None:
+            (folder / f"{name}.json").unlink(missing_ok=True)
+            (folder / f"{name}.csv").unlink(missing_ok=True)
+            continue
+        write_json(folder / f"{name}.json", value)
+        if isinstance(value, list):
+            write_text(folder / f"{name}.csv", _as_csv(value))
+
+
+def _rng(part: str) -> np.random.Generator:
+    """The random numbers of one part: the same in every analysis, whatever the other parts draw."""
+    return np.random.default_rng(list(part.encode()))
+
+
+def _contrasts(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
+    """The primary contrasts, with the sign-flip test as their nonparametric twin."""
+    rows = []
+    for scale in table.scales():
+        found = compare_with_control(table, scale, **_settings(plan))
+        twin: list[dict[str, Any]] = [dict.fromkeys(_SIGN_FLIP)] * len(found)
+        if table.block is not None:
+            flips = sign_flip(block_differences(table, table.values(scale)), _rng("contrasts"))
+            numbers = zip(flips.p, flips.p_adjusted, flips.error, strict=True)
+            twin = [dict(zip(_SIGN_FLIP, values, strict=True)) for values in numbers]
+        for effect, more in zip(found, twin, strict=True):
+            row = {name: value for name, value in asdict(effect).items() if name != "cell"} | more
+            rows.append(row)
+    return rows
+
+
+def _simple_effects(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
+    if not table.other_factors:
+        return []
+    return [
+        asdict(effect)
+        for scale in table.scales()
+        for effect in compare_with_control(table, scale, within_cells=True, **_settings(plan))
+    ]
+
+
+def _interactions(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
+    """How each contrast changes between the levels of each other factor. A change has no verdict of its own."""
+    rows = []
+    for scale in table.scales():
+        for factor in table.other_factors:
+            family = interaction_parts(table, factor)
+            if family:
+                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(plan))]
+    return [{name: value for name, value in row.items() if name != "verdict"} for row in rows]
+
+
+def _settings(plan: Plan) -> dict[str, Any]:
+    return {
+        "margin": plan.margin,
+        "alpha": plan.alpha,
+        "adjust": plan.adjust,
+        "higher_is_better": plan.higher_is_better,
+    }
+
+
+def _mixed(table: RunTable, plan: Plan, margin: float | None, absent: dict[str, str]) -> dict[str, Any] | None:
+    # A factor with one level has nothing to test and no interaction.
+    varying = replace(table, factors=tuple(name for name in table.factors if len(table.levels(name)) > 1))
+    try:
+        return mixed_json(varying, random=plan.random, alpha=plan.alpha, margin=margin)
+    except StudyError as error:
+        if plan.random is not None:
+            raise
+        # The default terms may not suit a small table; the other results do not depend on them.
+        absent["mixed"] = str(error)
+        return None
+
+
+def _negative_control(table: RunTable, plan: Plan) -> dict[str, Any] | None:
+    if plan.negative_control is None:
+        return None
+    return negative_control(
+        table,
+        plan.negative_control,
+        margin=plan.margin,
+        alpha=plan.alpha,
+        collapse_below=plan.collapse_below,
+        higher_is_better=plan.higher_is_better,
+    )
+
+
+def _tuned(table: RunTable, plan: Plan) -> Tuned | None:
+    if plan.tune is None:
+        return None
+    names = (plan.validation_successes, plan.validation_trials)
+    lacking = [name for name in names if name not in table.frame]
+    if lacking:
+        raise StudyError(f"--tune needs the column {lacking[0]!r}, or name others with --validation-successes, -trials")
+    k, n = (table.frame[name].to_numpy(dtype=float) for name in names)
+    return tuned(table, plan.tune, k / n, _rng("tuned"), margin=plan.margin, alpha=plan.alpha, adjust=plan.adjust)
+
+
+def _ranks(table: RunTable, plan: Plan) -> dict[str, Any] | None:
+    """Friedman's test of the arms over blocks; rank 1 is the best."""
+    if table.block is None:
+        return None
+    scale = table.scales()[-1]
+    grid = outcome_grid(table, table.values(scale))
+    means = np.column_stack([block_means(values) for values in grid.values])
+    means = means[np.isfinite(means).all(axis=1)]
+    if len(means) < 2:
+        return None
+    found = asdict(friedman(-means if plan.higher_is_better else means, plan.alpha))
+    ranks = found.pop("mean_ranks")
+    arms = [{"level": level, "mean_rank": float(rank)} for level, rank in zip(grid.arms, ranks, strict=True)]
+    return {"scale": scale, "blocks": len(means), "arms": arms, **found}
+
+
+def _power(table: RunTable, plan: Plan) -> dict[str, Any]:
+    blocks = table.frame[table.block].nunique() if table.block else int(np.bincount(table.cell_index()).min())
+    unit = plan.margin or float(np.std(table.values(table.scales()[-1])))
+    aim = Aim(
+        seeds=max(int(blocks), 2),
+        margin=plan.margin,
+        effects=tuple(factor * unit for factor in (0.5, 1.0, 2.0, 3.0)) if unit else (),
+        contrasts=len(table.arms),
+        alpha=plan.alpha,
+    )
+    return plan_from_pilot(table, aim)
+
+
+def _curve_contrasts(table: RunTable, plan: Plan, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
+    if curves is None or table.block is None:
+        return None
+    return curve_contrasts(table, curves, _rng("curve_contrasts"), plan.alpha)
+
+
+def _checked_curves(table: RunTable, plan: Plan, curves: pd.DataFrame) -> pd.DataFrame:
+    """The curves of the table's arms, with the counts named `successes` and `trials`."""
+    names = {plan.validation_successes: "successes", plan.validation_trials: "trials"}
+    needed = [*table.factors, *([table.block] if table.block else []), "epoch", *names]
+    lacking = [name for name in needed if name not in curves]
+    if lacking:
+        raise StudyError(f"--curves: no column {lacking[0]!r}; the columns are: {', '.join(map(str, curves.columns))}")
+    arms = curves[table.focus].map(level_name).isin(table.levels(table.focus))
+    return curves.loc[arms, needed].rename(columns=names).dropna(subset=["successes", "trials"])
+
+
+def _description(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any]:
+    """What was analysed, and how: the first thing to read beside the results."""
+    return {
+        "schema": 1,
+        "runs": len(table.frame),
+        "factors": {factor: list(table.levels(factor)) for factor in table.factors},
+        "control": {"factor": table.focus, "level": table.control},
+        "block": table.block,
+        "blocks": None if table.block is None else int(table.frame[table.block].nunique()),
+        "outcome": {"successes": table.successes, "trials": table.trials, "response": table.response},
+        "scales": list(table.scales()),
+        "plan": plan,
+        "absent": absent,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Values that JSON knows: dataclasses become objects, arrays lists, numbers that are not finite None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (str, bool, int)) or value is None:
+        return value
+    if isinstance(value, (np.bool_, np.integer)):
+        return value.item()
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, (Sequence, np.ndarray)):
+        return [_plain(item) for item in value]
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    """Rows as CSV. An object inside a row becomes one column for each key, "field.key" if a field has that name."""
+    fields = {name for row in rows for name in row}
+    flat = []
+    for row in rows:
+        columns: dict[str, Any] = {}
+        for name, value in row.items():
+            entries = value.items() if isinstance(value, dict) else [(name, value)]
+            columns |= {key if key == name or key not in fields else f"{name}.{key}": entry for key, entry in entries}
+        flat.append(columns)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()

@@ -1,0 +1,21 @@
+"""`study report`: rebuild the page from the results, without training or TensorFlow."""
+
+import argparse
+from pathlib import Path
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("report", help="make the HTML page of a results directory")
+    parser.add_argument("results_dir", type=Path, metavar="RESULTS_DIR", help="the folder that holds analysis/")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="the page to write (default: RESULTS_DIR/report.html)")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from study.report.page import build
+    from study.report.results import read_results
+    from study.report.verdict import verdict
+
+    page = build(arguments.results_dir, arguments.out)
+    print(verdict(read_results(arguments.results_dir)).line)
+    print(page)

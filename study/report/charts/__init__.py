@@ -1,0 +1,1 @@
+"""Charts: each module turns results into figures, one question a module."""

@@ -1,0 +1,151 @@
+"""Scales and axes: accuracies spaced by log error, factors on a log scale, epochs."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+
+def error_axis(percent: Sequence[float]) -> dict[str, Any]:
+    """Scale and axis for errors in per cent, spaced by their logarithm and labelled with the accuracy; right is better.
+
+    Returns keyword arguments of an Altair channel. `percent` are the errors to be shown, all above 0.
+    """
+    low, high = _widened(min(percent), max(percent))
+    ticks = [tick for tick in _one_two_five(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
+    return {
+        "scale": alt.Scale(type="log", domain=[low, high], reverse=True, nice=False, clamp=True),
+        "axis": alt.Axis(
+            values=thinned(ticks, low, high, 8),
+            labelExpr="format(100 - datum.value, '~r') + '\u202f%'",
+            labelOverlap="greedy",
+            grid=True,
+            ticks=False,
+            domain=False,
+        ),
+    }
+
+
+def accuracy_axis(low: float, high: float) -> dict[str, Any]:
+    """Scale and axis for accuracies in per cent, evenly spaced."""
+    return {
+        "scale": alt.Scale(domain=[low, high], nice=False, clamp=True),
+        "axis": alt.Axis(
+            labelExpr="format(datum.value, '~r') + '\u202f%'",
+            tickCount=5,
+            labelOverlap="greedy",
+            grid=True,
+            ticks=False,
+            domain=False,
+        ),
+    }
+
+
+def ratio_axis(low: float, high: float, *, most: int = 7) -> dict[str, Any]:
+    """Scale and axis for a positive factor on a log scale, 1 among the ticks."""
+    low, high = min(low, 1.0), max(high, 1.0)
+    low, high = _widened(low, high)
+    return {
+        "scale": alt.Scale(type="log", domain=[low, high], nice=False),
+        "axis": alt.Axis(
+            values=ratio_ticks(low, high, most),
+            labelExpr="format(datum.value, ',~r') + '×'",
+            labelOverlap="greedy",
+            grid=True,
+            ticks=False,
+            domain=False,
+        ),
+    }
+
+
+def epochs(last: int) -> alt.X:
+    """The axis of epochs 1 to `last`."""
+    return alt.X(
+        "epoch:Q",
+        title="Epoch",
+        scale=alt.Scale(domain=[1 if last > 1 else 0.5, max(last, 1.5)], nice=False),
+        axis=alt.Axis(format="d", tickMinStep=1, tickCount=5, grid=False),
+    )
+
+
+def positive_axis(low: float, high: float, unit: str = "", **look: Any) -> dict[str, Any]:
+    """Scale and axis for a positive quantity on a log scale with round ticks."""
+    low, high = _widened(low, high)
+    return {
+        "scale": alt.Scale(type="log", domain=[low, high], nice=False),
+        "axis": alt.Axis(
+            values=thinned(_one_two_five(low, high), low, high, 9),
+            labelExpr=f"format(datum.value, ',~r') + '{unit}'",
+            labelOverlap="greedy",
+            ticks=False,
+            domain=False,
+            **look,
+        ),
+    }
+
+
+def panel_ratio_axis(**look: Any) -> dict[str, Any]:
+    """Scale and axis of an odds ratio of errors for a panel with a range of its own: log scale, better to the right."""
+    return {
+        "scale": alt.Scale(type="log", reverse=True, nice=False, padding=10),
+        "axis": alt.Axis(
+            labelExpr="format(datum.value, ',~r') + '×'",
+            labelOverlap="greedy",
+            labelSeparation=14,
+            labelBound=True,
+            grid=False,
+            ticks=False,
+            **look,
+        ),
+    }
+
+
+def signed_axis(**look: Any) -> alt.Axis:
+    """Axis of a difference: a sign before every number but 0."""
+    return alt.Axis(
+        labelExpr="datum.value === 0 ? '0' : format(datum.value, '+~r')",
+        tickCount=5,
+        labelOverlap="greedy",
+        ticks=False,
+        domain=False,
+        **look,
+    )
+
+
+def ratio_ticks(low: float, high: float, most: int = 7) -> list[float]:
+    """Round factors between `low` and `high`, 1 always among them, at most about `most`."""
+    decades = math.log10(high / low)
+    if decades > 3:
+        steps = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
+        return thinned([step for step in steps if low <= step <= high], low, high, most, keep=1.0)
+    if decades > 0.6:
+        return thinned(_one_two_five(low, high), low, high, most, keep=1.0)
+    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= most)
+    return [round(k * step, 2) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+
+
+def thinned(ticks: Sequence[float], low: float, high: float, most: int, keep: float | None = None) -> list[float]:
+    """At most `most` of the ticks, spread over the log scale from `low` to `high`; `keep` survives."""
+    apart = math.log(high / low) / most
+    chosen = [] if keep is None else [keep]
+    for tick in ticks:
+        if all(abs(math.log(tick / other)) >= apart for other in chosen):
+            chosen.append(tick)
+    return sorted(chosen)
+
+
+def error_of(accuracy: pd.Series, trials: pd.Series | int) -> pd.Series:
+    """Errors in per cent for a log axis: no error at all is drawn as half an error."""
+    return (100.0 - accuracy).clip(lower=50.0 / trials)
+
+
+def _widened(low: float, high: float) -> tuple[float, float]:
+    room = max((high / low) ** 0.05, 1.04)
+    return low / room, high * room
+
+
+def _one_two_five(low: float, high: float) -> list[float]:
+    exponents = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
+    return [m * 10.0**e for e in exponents for m in (1.0, 2.0, 5.0) if low <= m * 10.0**e <= high]

@@ -1,0 +1,175 @@
+"""Learning curves: the median run of each cell, the band that holds most runs, and a highlighted block's own lines."""
+
+from collections.abc import Sequence
+
+import altair as alt
+import pandas as pd
+
+from study.report.charts.axes import accuracy_axis, epochs, error_axis, error_of, signed_axis
+from study.report.charts.figure import HIGHLIGHT, Figure, Panel, finished
+from study.report.charts.labels import arm_legend, cell_labels, cell_order, columns, labelled, ordered_labels
+from study.report.charts.marks import arm_colour, arm_shape, small_multiples
+from study.report.results import Results
+from study.report.text import THIN, accuracy, difference, interval
+
+HEIGHT = 190
+CHANGE_HEIGHT = 170
+
+
+def learning_curves(results: Results) -> Figure | None:
+    """Validation accuracy by epoch, a panel a cell."""
+    bands = _bands(results)
+    if bands.empty:
+        return None
+    lines = _lines(results)
+    frame = pd.concat([bands, lines], ignore_index=True)
+    arms = [label for label in ordered_labels(results) if label in set(bands["arm"])]
+    last = int(bands["epoch"].max())
+    ends = [f"{r.arm}, {r.cell}: {r.words}" for r in bands[bands["epoch"] == last].itertuples()]
+    return Figure(
+        key="curves",
+        title="Learning curves",
+        caption=(
+            "Validation accuracy after each epoch. Lines are medians over runs; the bands hold the middle "
+            f"80{THIN}% of the runs at each epoch."
+            + (f" Choose a {results.block} to see its own lines, dashed." if not lines.empty else "")
+        ),
+        alternative=f"Median validation accuracy and the middle 80 % after epoch {last}. {'; '.join(ends)}.",
+        variants={
+            "Spaced by log error": (_panel(results, frame, "error", arms),),
+            "Evenly spaced": (_panel(results, frame, "accuracy", arms),),
+        },
+        data={"curves": frame, "curve_bands": bands},
+        download="curve_bands",
+        legend=arm_legend(results, arms),
+        blocks=not lines.empty,
+    )
+
+
+def difference_by_epoch(results: Results) -> Figure | None:
+    """The difference from the control after each epoch, a panel an arm."""
+    rows = [r for r in results.lists["curve_contrasts"] if r["scale"] == results.difference_scale]
+    rows = [r for r in rows if r["estimate"] is not None]
+    if not rows or len({r["epoch"] for r in rows}) < 2:
+        return None
+    frame = pd.DataFrame(
+        {
+            "arm": [results.focus.label(r["level"]) for r in rows],
+            "epoch": [r["epoch"] for r in rows],
+            "difference": [r["estimate"] for r in rows],
+            "low": [r["ci_low"] for r in rows],
+            "high": [r["ci_high"] for r in rows],
+        }
+    )
+    unit = f"{THIN}pp" if results.counts else ""
+    bounds = [interval(r["ci_low"], r["ci_high"]) for r in rows]
+    ends = zip(rows, bounds, strict=True)
+    frame["words"] = [f"{difference(r['estimate'])}{unit}{f' ({found})' if found else ''}" for r, found in ends]
+    arms = [label for label in ordered_labels(results) if label in set(frame["arm"])]
+    last = int(frame["epoch"].max())
+    colour, x = arm_colour(results), epochs(last)
+    # The same width for every panel's labels, so that panels with scales of their own still stand in line.
+    axis = signed_axis(labelBound=True, minExtent=34, maxExtent=34)
+    y = alt.Y("difference:Q", title="Difference, pp" if results.counts else "Difference", axis=axis)
+    tooltip = [
+        alt.Tooltip("arm:N", title=results.focus.title),
+        alt.Tooltip("epoch:Q", title="epoch"),
+        alt.Tooltip("words:N", title="difference (band)"),
+    ]
+    zero = alt.Chart(alt.InlineData(values=[{"at": 0.0}])).mark_rule(style="zero").encode(y=alt.Y("at:Q"))
+    points = alt.Chart().mark_point(filled=True, size=40, opacity=1)
+    layers = alt.layer(
+        alt.Chart().mark_area(opacity=0.18).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour),
+        zero,
+        alt.Chart().mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
+        points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip),
+    ).properties(height=CHANGE_HEIGHT)
+    chart = small_multiples(layers, "arm", arms, "by_epoch", y="independent")
+    words = [f"{r.arm}: {r.words}" for r in frame[frame["epoch"] == last].itertuples()]
+    return Figure(
+        key="difference-by-epoch",
+        title=f"Difference from {results.focus.label(results.control)} by epoch",
+        caption=(
+            "Validation accuracy, averaged over the other factors. The band holds for all epochs and arms at once; the "
+            "line at 0 is no difference. Every panel has its own vertical scale."
+        ),
+        alternative=f"Differences after epoch {last}: {'; '.join(words)}.",
+        variants={"": (finished(chart, facets=len(arms), columns=min(4, len(arms)), narrowest=200, axis=58),)},
+        data={"by_epoch": frame},
+        download="by_epoch",
+    )
+
+
+def _bands(results: Results) -> pd.DataFrame:
+    rows = results.lists["curves"]
+    if not rows:
+        return pd.DataFrame()
+    trials = _trials(results)
+    frame = pd.DataFrame(
+        {
+            "arm": [results.focus.label(row["levels"][results.focus.name]) for row in rows],
+            "cell": [results.cell_label(row["levels"]) for row in rows],
+            "epoch": [row["epoch"] for row in rows],
+            "accuracy": [row["median"] for row in rows],
+            "accuracy_low": [row["q10"] for row in rows],
+            "accuracy_high": [row["q90"] for row in rows],
+        }
+    )
+    frame["error"] = error_of(frame["accuracy"], trials)
+    frame["error_low"] = error_of(frame["accuracy_high"], trials)
+    frame["error_high"] = error_of(frame["accuracy_low"], trials)
+    ends = zip(frame["accuracy"], frame["accuracy_low"], frame["accuracy_high"], strict=True)
+    frame["words"] = [f"{accuracy(median)} ({accuracy(low)} to {accuracy(high)})" for median, low, high in ends]
+    return frame.assign(kind="band")
+
+
+def _lines(results: Results) -> pd.DataFrame:
+    table = results.curves
+    if table is None or results.block not in table or "validation_correct" not in table:
+        return pd.DataFrame()
+    share = 100.0 * table["validation_correct"] / table["validation_trials"]
+    return pd.DataFrame(
+        {
+            "arm": labelled(results, table),
+            "cell": cell_labels(results, table),
+            "block": table[results.block].astype(str),
+            "epoch": table["epoch"],
+            "accuracy": share,
+            "error": error_of(share, table["validation_trials"]),
+            "kind": "run",
+        }
+    ).dropna(subset=["accuracy"])
+
+
+def _trials(results: Results) -> int:
+    table = results.curves
+    if table is None or "validation_trials" not in table or table.empty:
+        return results.trials
+    return int(table["validation_trials"].iloc[0])
+
+
+def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str]) -> Panel:
+    cells = cell_order(results, frame["cell"])
+    low, high = f"{field}_low", f"{field}_high"
+    ends = float(frame[low].min()), float(frame[high].max())
+    look = error_axis(ends) if field == "error" else accuracy_axis(max(0.0, ends[0] - 1), min(100.0, ends[1] + 1))
+    look["scale"].clamp = False
+    colour, x = arm_colour(results), epochs(int(frame["epoch"].max()))
+    y = alt.Y(f"{field}:Q", title="Validation accuracy", **look)
+    bands = alt.Chart().transform_filter("datum.kind === 'band'")
+    tooltip = [
+        alt.Tooltip("arm:N", title=results.focus.title),
+        alt.Tooltip("epoch:Q", title="epoch"),
+        alt.Tooltip("words:N", title="median (middle 80 %)"),
+    ]
+    mine = alt.Chart().transform_filter(f"datum.kind === 'run' && datum.block === {HIGHLIGHT}")
+    single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True)
+    points = bands.mark_point(filled=True, size=34, opacity=1)
+    layers = alt.layer(
+        bands.mark_area(opacity=0.16).encode(x=x, y=alt.Y(f"{low}:Q"), y2=f"{high}:Q", color=colour),
+        bands.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour),
+        points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip),
+        single.encode(x=x, y=alt.Y(f"{field}:Q"), color=colour, detail="block:N"),
+    ).properties(height=HEIGHT)
+    chart = small_multiples(layers, "cell", cells, "curves")
+    return finished(chart, facets=len(cells), columns=columns(results), narrowest=230, axis=58)

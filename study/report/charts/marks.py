@@ -1,0 +1,63 @@
+"""Pieces that charts are made of: an arm's colour and shape, rows that carry their own words, small multiples."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import altair as alt
+
+from study.report.charts.figure import ROOM
+from study.report.charts.labels import ordered_labels
+from study.report.results import Results
+
+
+def arm_colour(results: Results) -> alt.Color:
+    return alt.Color("arm:N", scale=alt.Scale(domain=ordered_labels(results)), legend=None)
+
+
+def arm_shape(results: Results) -> alt.Shape:
+    return alt.Shape("arm:N", scale=alt.Scale(domain=ordered_labels(results)), legend=None)
+
+
+def plain_shape(field_name: str, domain: Sequence[str]) -> alt.Shape:
+    """Shapes for what is not an arm, in the order of `domain`, as in the legend."""
+    return alt.Shape(f"{field_name}:N", scale=alt.Scale(domain=list(domain)), legend=None)
+
+
+def row(field_name: str, order: Sequence[str]) -> alt.Y:
+    """A row a value of `field_name`, in the given order, without an axis."""
+    return alt.Y(f"{field_name}:N", sort=list(order), axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0))
+
+
+def row_labels(order: Sequence[str], dy: float, field_name: str = "arm") -> list[alt.Chart]:
+    """Each row's name, written in the plot above the row's marks, so that no width is lost to an axis."""
+    base = alt.Chart(alt.InlineData(values=[{field_name: label} for label in order])).encode(
+        x=alt.value(0), y=row(field_name, order), text=alt.Text(f"{field_name}:N")
+    )
+    return _haloed(base, align="left", dy=dy, limit=alt.expr(ROOM))
+
+
+def row_words(data: Any, order: Sequence[str], dy: float, field_name: str = "arm") -> list[alt.Chart]:
+    """Each row's numbers, at the right above its marks; on a narrow screen the short form."""
+    base = (
+        alt.Chart(data)
+        .transform_calculate(shown="narrow ? datum.short : datum.words")
+        .encode(x=alt.value("width"), y=row(field_name, order), text="shown:N")
+    )
+    return _haloed(base, style="value", align="right", dy=dy)
+
+
+def vertical(at: float, style: str) -> alt.Chart:
+    """A vertical rule through the whole plot."""
+    return alt.Chart(alt.InlineData(values=[{"at": at}])).mark_rule(style=style).encode(x=alt.X("at:Q"))
+
+
+def small_multiples(chart: alt.LayerChart, by: str, order: Sequence[str], data: str, **resolve: str) -> alt.FacetChart:
+    """The layers once a value of `by`, each with its own x axis, so that no panel is read against a distant one."""
+    faceted = chart.facet(facet=alt.Facet(f"{by}:N", sort=list(order), title=None), data=alt.NamedData(data))
+    faceted = faceted.resolve_axis(x="independent", y="independent")
+    return faceted.resolve_scale(**resolve) if resolve else faceted
+
+
+def _haloed(base: alt.Chart, *, style: str = "label", **look: Any) -> list[alt.Chart]:
+    """Text on a halo of the paper's colour, so that rules and bands behind it do not cross the words."""
+    return [base.mark_text(style=name, baseline="middle", **look) for name in ("halo", style)]

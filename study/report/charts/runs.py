@@ -1,0 +1,147 @@
+"""Every run a dot: by arm, inside each cell of the other factors."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from study.report.charts.axes import accuracy_axis, error_axis, error_of
+from study.report.charts.figure import HIGHLIGHT, LIT, Figure, Panel, finished
+from study.report.charts.labels import arm_legend, cell_labels, cell_order, columns, labelled, ordered_labels
+from study.report.charts.marks import arm_colour, row, row_labels, small_multiples
+from study.report.results import Results
+from study.report.text import accuracy, plural
+
+ROW_HEIGHT = 44
+STATES = ("in range", "below the axis", "diverged")
+SHAPES = ("circle", "triangle-left", "cross")
+
+
+def every_run(results: Results) -> Figure | None:
+    """All runs, on up to three axes to switch between."""
+    frame = _frame(results)
+    if frame.empty:
+        return None
+    ends = _ends(frame["accuracy"])
+    low = _zoom(results, frame)
+    if low is not None:
+        frame["zoomed"] = frame["accuracy"].clip(lower=low)
+        frame["zoomed_state"] = frame["state"].mask(
+            (frame["accuracy"] < low) & (frame["state"] != STATES[2]), STATES[1]
+        )
+    views = {
+        "Spaced by log error": _panel(results, frame, "error", error_axis(list(frame["error"]))),
+        "All, evenly spaced": _panel(results, frame, "accuracy", accuracy_axis(*ends)),
+    }
+    if low is not None:
+        views["Near the top"] = _panel(results, frame, "zoomed", accuracy_axis(low, ends[1]))
+    block = results.block or "run"
+    return Figure(
+        key="runs",
+        title="Test accuracy of each run",
+        caption=(
+            f"A dot is one run; the {block}s stand in the same order in every row, so one {block} is found at the same "
+            "height in all of them. The bar marks the median. Point at a dot for its numbers; click it, or choose "
+            f"below, to follow its {block} through all figures. A cross is a run whose training diverged."
+            + (" Near the top, triangles at the edge lie below the axis." if low is not None else "")
+        ),
+        alternative=_alternative(results),
+        variants={name: (panel,) for name, panel in views.items()},
+        data={"runs": frame},
+        download="runs_table",
+        legend=arm_legend(results),
+        blocks=results.block is not None,
+    )
+
+
+def _frame(results: Results) -> pd.DataFrame:
+    """The runs, and the median of each cell; empty if there are no runs with counts."""
+    runs = results.runs
+    successes, trials = results.outcome
+    if runs is None or not results.counts or not {successes, trials, results.focus.name} <= set(runs.columns):
+        return pd.DataFrame()
+    frame = pd.DataFrame({"arm": labelled(results, runs), "cell": cell_labels(results, runs)})
+    blocks = runs[results.block] if results.block in runs else pd.Series(range(len(runs)), index=runs.index)
+    order = {
+        block: i for i, block in enumerate(sorted(blocks.unique().tolist(), key=lambda v: (isinstance(v, str), v)))
+    }
+    frame["block"] = blocks.astype(str)
+    frame["lane"] = blocks.map(order) / (len(order) - 1) if len(order) > 1 else 0.5
+    frame["accuracy"] = 100.0 * runs[successes] / runs[trials]
+    frame["error"] = error_of(frame["accuracy"], runs[trials])
+    diverged = runs["status"].eq("diverged") if "status" in runs else pd.Series(False, index=runs.index)
+    frame["status"] = diverged.map({True: "diverged", False: "ok"})
+    frame["state"] = diverged.map({True: STATES[2], False: STATES[0]})
+    frame["words"] = [accuracy(value) for value in frame["accuracy"]]
+    medians = pd.DataFrame(
+        {
+            "arm": [results.focus.label(row["levels"][results.focus.name]) for row in results.cells],
+            "cell": [results.cell_label(row["levels"]) for row in results.cells],
+            "accuracy": [row["median"] for row in results.cells],
+        }
+    ).assign(kind="median", state=STATES[0], lane=0.5)
+    medians["error"] = error_of(medians["accuracy"].astype(float), results.trials)
+    return pd.concat([frame.assign(kind="run"), medians], ignore_index=True)
+
+
+def _panel(results: Results, frame: pd.DataFrame, field: str, look: dict[str, Any]) -> Panel:
+    order = [label for label in ordered_labels(results) if label in set(frame["arm"])]
+    cells = cell_order(results, frame["cell"])
+    y = row("arm", order)
+    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-1.15, 1.2]))
+    states = alt.Scale(domain=list(STATES), range=list(SHAPES))
+    title = "Test accuracy, spaced by log error" if field == "error" else "Test accuracy"
+    tooltip = [
+        alt.Tooltip("block:N", title=results.block or "run"),
+        alt.Tooltip("words:N", title="accuracy"),
+        alt.Tooltip("arm:N", title=results.focus.title),
+        alt.Tooltip("cell:N", title="cell"),
+        alt.Tooltip("status:N", title="status"),
+    ]
+    dots = alt.Chart().transform_filter("datum.kind === 'run'").mark_point(filled=True, cursor="pointer")
+    medians = alt.Chart().transform_filter("datum.kind === 'median'")
+    bars = medians.mark_tick(style="median", orient="vertical", size=22, thickness=2, yOffset=10)
+    layers = alt.layer(
+        *row_labels(order, -13),
+        dots.encode(
+            x=alt.X(f"{field}:Q", title=title, **look),
+            y=y,
+            yOffset=lanes,
+            color=arm_colour(results),
+            shape=alt.Shape("zoomed_state:N" if field == "zoomed" else "state:N", scale=states, legend=None),
+            opacity=alt.condition(LIT, alt.value(0.8), alt.value(0.1)),
+            size=alt.condition(f"datum.block === {HIGHLIGHT}", alt.value(90), alt.value(26)),
+            tooltip=tooltip,
+        ),
+        bars.encode(x=alt.X(f"{field}:Q"), y=y),
+    ).properties(height=alt.Step(ROW_HEIGHT))
+    chart = small_multiples(layers, "cell", cells, "runs")
+    return finished(chart, facets=len(cells), columns=columns(results), narrowest=230)
+
+
+def _zoom(results: Results, frame: pd.DataFrame) -> float | None:
+    """Where the zoomed axis starts: below the runs that did not collapse, but for stragglers; None if it gains nothing.
+
+    A matter of layout: runs below are drawn as triangles at the edge.
+    """
+    values = frame.loc[frame["kind"] == "run", "accuracy"]
+    kept = values[values >= 100.0 * (results.collapse_below or 0.0)].sort_values()
+    if kept.empty or kept.iloc[0] - values.min() < 2.0 * (kept.max() - kept.iloc[0]):
+        return None
+    low = kept.iloc[int(0.02 * len(kept))]
+    return float(low - 0.15 * max(kept.max() - low, 0.05))
+
+
+def _ends(values: pd.Series) -> tuple[float, float]:
+    room = 0.04 * max(values.max() - values.min(), 0.1)
+    return float(max(0.0, values.min() - room)), float(min(100.0, values.max() + room))
+
+
+def _alternative(results: Results) -> str:
+    parts = []
+    for row_ in results.cells:
+        low, median, high = (accuracy(row_[key]) for key in ("min", "median", "max"))
+        name = results.focus.label(row_["levels"][results.focus.name])
+        where = results.cell_label(row_["levels"])
+        parts.append(f"{name}, {where}: {plural(row_['runs'], 'run')}, {low} to {high}, median {median}")
+    return f"Accuracy of every run by cell. {'; '.join(parts)}."

@@ -1,0 +1,87 @@
+"""What the page's script reads: the figures' specifications and data, as JSON inside the page."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.report import theme
+from study.report.charts.figure import DRAWING, Figure
+from study.report.results import Results
+
+
+def payload(results: Results, figures: list[Figure]) -> dict[str, Any]:
+    """All that the script needs, as plain values."""
+    tables = {name: table for figure in figures for name, table in figure.data.items()}
+    if results.runs is not None:
+        tables["runs_table"] = results.runs[[c for c in results.runs if not _binary(results.runs[c])]]
+    return {
+        "name": results.name,
+        "drawing": DRAWING,
+        "config": {"page": theme.page_config(), "export": theme.export_config()},
+        "datasets": {name: columnar(table) for name, table in tables.items()},
+        "figures": {
+            figure.key: {
+                "tables": figure.tables,
+                "download": figure.download,
+                "variants": {
+                    name: [
+                        {
+                            "spec": panel.spec,
+                            "facets": panel.facets,
+                            "columns": panel.columns,
+                            "narrowest": panel.narrowest,
+                            "axis": panel.axis,
+                            "reserve": panel.reserve,
+                            "widest": panel.widest,
+                        }
+                        for panel in panels
+                    ]
+                    for name, panels in figure.variants.items()
+                },
+            }
+            for figure in figures
+        },
+    }
+
+
+def embedded(value: Any) -> str:
+    """JSON that can stand inside a script element whatever text it holds."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def columnar(table: pd.DataFrame) -> dict[str, Any]:
+    """The table as lists by column; repeated words as a list of words and their positions."""
+    columns: dict[str, Any] = {}
+    for name in table.columns:
+        values = _plain(table[name])
+        words = list(dict.fromkeys(values))
+        if any(isinstance(v, str) for v in words) and len(words) * 2 < len(values):
+            positions = {word: i for i, word in enumerate(words)}
+            columns[str(name)] = {"words": words, "codes": [positions[v] for v in values]}
+        else:
+            columns[str(name)] = values
+    return columns
+
+
+def records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """The table as one object a row."""
+    columns = {str(name): _plain(table[name]) for name in table.columns}
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def _binary(column: pd.Series) -> bool:
+    return column.dtype == object and bool(column.map(lambda value: isinstance(value, bytes)).any())
+
+
+def _plain(column: pd.Series) -> list[Any]:
+    """The values as JSON knows them: None for what is missing or not finite."""
+    if pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column):
+        return column.tolist()
+    if pd.api.types.is_float_dtype(column):
+        return [float(v) if np.isfinite(v) else None for v in column.to_numpy(dtype=float)]
+    return [None if v is None or (isinstance(v, float) and np.isnan(v)) else str(v) for v in column.tolist()]

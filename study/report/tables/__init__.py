@@ -1,0 +1,1 @@
+"""Tables of the page, one question a module."""

@@ -1,0 +1,61 @@
+"""What a table is: rows of words, ready to be shown."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Column:
+    """`wide` columns are left out on narrow screens; `words` are set to the left, numbers to the right."""
+
+    title: str
+    words: bool = False
+    wide: bool = False
+    hint: str = ""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry; `shade` (0 to 1) tints its ground."""
+
+    text: str
+    shade: float = 0.0
+
+
+@dataclass(frozen=True)
+class Group:
+    """Rows under a common heading; `position` is the series whose swatch stands before it, None for none."""
+
+    title: str
+    position: int | None
+    rows: tuple[tuple[Cell, ...], ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table; the first column heads its rows. Columns without any title make a list of facts. A `broad` table has no
+    room on a narrow screen, which leaves it out: its numbers stand elsewhere too."""
+
+    key: str
+    title: str
+    caption: str
+    columns: tuple[Column, ...]
+    groups: tuple[Group, ...]
+    broad: bool = False
+
+
+def plain(rows: Sequence[tuple[Cell, ...]]) -> tuple[Group, ...]:
+    """The rows without a heading."""
+    return (Group("", None, tuple(rows)),)
+
+
+def entries(*values: object) -> tuple[Cell, ...]:
+    """A row: whole numbers with commas, None as a dash, everything else as it is."""
+    return tuple(Cell("–" if v is None or v == "" else f"{v:,}" if isinstance(v, int) else str(v)) for v in values)
+
+
+def facts(key: str, title: str, caption: str, rows: Sequence[tuple[str, str]]) -> Table | None:
+    """A list of facts, those that are known; None if none is."""
+    kept = [(Cell(name), Cell(value)) for name, value in rows if value]
+    columns = (Column("", words=True), Column("", words=True))
+    return Table(key, title, caption, columns, plain(kept)) if kept else None

@@ -1,0 +1,152 @@
+"""Colours, shapes and the look of every chart: one palette for the page, light and dark, and for exported pictures."""
+
+from collections.abc import Callable
+from typing import Any
+
+# After Okabe and Ito's palette for colour-blind readers, darkened (light page) or lightened (dark page) until every
+# colour has a contrast of at least 3 with the paper. The first is the control's: neutral. Shapes tell the same apart.
+LIGHT = {
+    "paper": "#ffffff",
+    "wash": "#f5f6f8",
+    "ink": "#1b1f24",
+    "soft": "#56606c",
+    "rule": "#c9cfd6",
+    "grid": "#e8ebee",
+    "band": "#e3ebf2",
+    "accent": "#005a8f",
+    "good": "#1c7a54",
+    "bad": "#b3380f",
+    "even": "#56606c",
+    "unsure": "#8a6100",
+    "series-0": "#3a414b",
+    "series-1": "#0072b2",
+    "series-2": "#d55e00",
+    "series-3": "#3f9c74",
+    "series-4": "#c25ba6",
+    "series-5": "#6b5200",
+    "series-6": "#4a35b8",
+    "series-7": "#7a2020",
+}
+DARK = {
+    "paper": "#14171c",
+    "wash": "#1d2128",
+    "ink": "#e9ecef",
+    "soft": "#a3adb8",
+    "rule": "#454d57",
+    "grid": "#282e36",
+    "band": "#22303c",
+    "accent": "#7fc1ee",
+    "good": "#5ccf9f",
+    "bad": "#ff9468",
+    "even": "#a3adb8",
+    "unsure": "#e8bd5a",
+    "series-0": "#d3d9e0",
+    "series-1": "#4a9fe8",
+    "series-2": "#ff8340",
+    "series-3": "#3fc08f",
+    "series-4": "#dd86c4",
+    "series-5": "#f2c14e",
+    "series-6": "#9d8dff",
+    "series-7": "#d0a3a3",
+}
+SERIES = tuple(name for name in LIGHT if name.startswith("series-"))
+HEXAGON = "M0,-1L0.87,-0.5L0.87,0.5L0,1L-0.87,0.5L-0.87,-0.5Z"
+BAR = "M-0.5,-1L0.5,-1L0.5,1L-0.5,1Z"
+SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", HEXAGON, BAR)
+PAGE_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
+EXPORT_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+
+
+def stylesheet() -> str:
+    """The palette as CSS custom properties; print is always light."""
+    return (
+        f":root{{color-scheme:light dark;{_properties(LIGHT)}}}\n"
+        f"@media screen and (prefers-color-scheme:dark){{:root{{{_properties(DARK)}}}}}\n"
+    )
+
+
+def page_config() -> dict[str, Any]:
+    """Vega's configuration on the page. Colours are CSS variables, so that a chart follows the page without "
+    "redrawing."""
+    return _config(lambda name: f"var(--{name})", PAGE_FONT)
+
+
+def export_config() -> dict[str, Any]:
+    """Vega's configuration for SVG and PNG files: the light palette, fonts that every system has."""
+    return {**_config(lambda name: LIGHT[name], EXPORT_FONT), "background": LIGHT["paper"]}
+
+
+def symbol_svg(position: int) -> str:
+    """The swatch of the series at `position`, as SVG: colour and shape as in the charts."""
+    path = _PATHS[position % len(SHAPES)]
+    return (
+        '<svg class="swatch" viewBox="-1.3 -1.3 2.6 2.6" aria-hidden="true">'
+        f'<path d="{path}" fill="var(--{SERIES[position % len(SERIES)]})"/></svg>'
+    )
+
+
+def shape_svg(position: int) -> str:
+    """The shape at `position` in the text's colour, for what is not an arm."""
+    path = _PATHS[position % len(SHAPES)]
+    return (
+        '<svg class="swatch" viewBox="-1.3 -1.3 2.6 2.6" aria-hidden="true">'
+        f'<path d="{path}" fill="currentColor"/></svg>'
+    )
+
+
+def _properties(palette: dict[str, str]) -> str:
+    return "".join(f"--{name}:{value};" for name, value in palette.items())
+
+
+def _config(colour: Callable[[str], str], font: str) -> dict[str, Any]:
+    text = {"labelColor": colour("soft"), "titleColor": colour("ink"), "labelFontSize": 12, "titleFontSize": 12}
+    return {
+        "font": font,
+        "background": "transparent",
+        "padding": {"left": 2, "right": 10, "top": 4, "bottom": 2},
+        "view": {"stroke": None},
+        "axis": {
+            **text,
+            "titleFontWeight": "normal",
+            "titlePadding": 8,
+            "domainColor": colour("rule"),
+            "tickColor": colour("rule"),
+            "gridColor": colour("grid"),
+            "labelPadding": 4,
+        },
+        "header": {
+            **text,
+            "labelColor": colour("ink"),
+            "labelFontWeight": 600,
+            "labelAnchor": "start",
+            "labelPadding": 6,
+            "title": None,
+            "labelLimit": 340,
+        },
+        "facet": {"spacing": 28},
+        "range": {"category": [colour(name) for name in SERIES], "symbol": list(SHAPES)},
+        "mark": {"color": colour("soft")},
+        "rule": {"color": colour("soft")},
+        "tick": {"color": colour("ink")},
+        "text": {"fontSize": 12, "color": colour("ink"), "font": font},
+        "style": {
+            "label": {"color": colour("ink"), "fontSize": 12},
+            "value": {"color": colour("soft"), "fontSize": 12},
+            "halo": {"color": colour("paper"), "stroke": colour("paper"), "strokeWidth": 4, "fontSize": 12},
+            "band": {"color": colour("band"), "opacity": 1},
+            "zero": {"color": colour("soft"), "strokeWidth": 1.2, "opacity": 1},
+            "median": {"color": colour("ink"), "opacity": 1},
+        },
+    }
+
+
+_PATHS = (
+    "M-1,0A1,1 0 1,1 1,0A1,1 0 1,1 -1,0Z",
+    "M-0.9,-0.9H0.9V0.9H-0.9Z",
+    "M0,-1.15L0.85,0L0,1.15L-0.85,0Z",
+    "M0,-1L1.05,0.8H-1.05Z",
+    "M-0.35,-1H0.35V-0.35H1V0.35H0.35V1H-0.35V0.35H-1V-0.35H-0.35Z",
+    "M0,1L1.05,-0.8H-1.05Z",
+    HEXAGON,
+    BAR,
+)

@@ -1,0 +1,202 @@
+"""Paragraphs of the page that are made from the results: how sure, what luck could do, by what methods."""
+
+import math
+from typing import Any
+
+from study.report.results import Results, level_key
+from study.report.text import THIN, difference, interval, listing, number, plural, share, significant
+from study.report.verdict import COLLAPSES, Verdict
+
+
+def sureness(results: Results, conclusion: Verdict) -> tuple[str, ...]:
+    """How sure the verdict is, and of what."""
+    if not conclusion.arms:
+        return ()
+    level = f"{100 * (1 - results.alpha):g}{THIN}%"
+    compared = plural(len(results.arms), "comparison")
+    hold = f"hold for all {compared} at once" if results.simultaneous and len(results.arms) > 1 else "are adjusted"
+    text = f"The {level} intervals {hold if len(results.arms) > 1 else 'and p values are of one comparison'}"
+    text += ", by the same adjustment as the p values." if len(results.arms) > 1 else "."
+    seeds = results.design.get("seeds")
+    if seeds and results.block:
+        text += (
+            f" They rest on {plural(len(seeds), results.block)}: each {results.block} is compared with itself, one arm "
+            "against the other."
+        )
+    return tuple(part for part in (text, _scopes(results, conclusion)) if part)
+
+
+def luck(results: Results, conclusion: Verdict) -> tuple[str, ...]:
+    """What a single run of each would have told."""
+    found = results.objects.get("luck")
+    if not found:
+        return ()
+    control = results.focus.label(results.control)
+    risks = []
+    fallen = {arm.level for arm in conclusion.arms if arm.label == COLLAPSES}
+    for row in found["contrasts"]:
+        if level_key(row["level"]) in fallen:
+            continue
+        single = row.get("single_run") or {}
+        once = next((c for c in single.get("wrong_way") or () if c["runs"] == 1), None)
+        if once and once["model"] is not None:
+            bounds = f" ({share(once['low'])} to {share(once['high'])})" if once["low"] is not None else ""
+            risks.append(f"{results.focus.label(row['level'])} {share(once['model'])}{bounds}")
+    parts = []
+    if risks:
+        parts.append(
+            f"Someone who trains {control} and one other once each, as in a quick check, gets the two in the wrong "
+            f"order with this chance: {'; '.join(risks)}."
+        )
+    noise = _noise(results, conclusion)
+    return tuple([*parts, noise] if noise else parts)
+
+
+def robustness(results: Results) -> tuple[str, ...]:
+    """How many of the analyses agree with the one of the plan."""
+    parts = []
+    for level in results.arms:
+        rows = [
+            r for r in results.lists["specification"] if level_key(r["level"]) == level and r["scale"] == results.scale
+        ]
+        rows = [r for r in rows if r["estimate"] is not None]
+        primary = next((r for r in rows if r["primary"]), None)
+        if primary is not None and len(rows) > 1:
+            same = sum(r["estimate"] * primary["estimate"] > 0 for r in rows)
+            clear = sum(
+                r["ci_low"] is not None and r["ci_low"] * r["ci_high"] > 0 and r["estimate"] * primary["estimate"] > 0
+                for r in rows
+            )
+            name = results.focus.label(level)
+            parts.append(
+                f"{name}: {same} of {len(rows)} point the same way, {clear} with an interval that excludes no effect"
+            )
+    return (f"Of the analyses below, {'; '.join(parts)}.",) if parts else ()
+
+
+def planning(results: Results) -> tuple[str, ...]:
+    """What this many blocks can detect."""
+    found = results.objects.get("power")
+    if not found or found["main"].get("detectable", {}).get("effect") is None:
+        return ()
+    unit = f"{THIN}pp" if found.get("unit") == "pp" else ""
+    block = results.block or "run"
+    main, cell = (found[key]["detectable"]["effect"] for key in ("main", "cell"))
+    single = f", in a single cell from {significant(cell)}{unit} on" if cell is not None and results.others else ""
+    return (
+        f"With {plural(found['planned_seeds'], block)}, a true difference is found with a chance of "
+        f"{100 * found['power']:g}{THIN}% from {significant(main)}{unit} on, averaged over the cells{single}.",
+    )
+
+
+def methods(results: Results) -> tuple[str, ...]:
+    """What was done, in sentences, from the design that was run."""
+    parts = (_design(results), _outcome(results), _inference(results), _collapse(results), _absent(results))
+    return tuple(part for part in parts if part)
+
+
+def _scopes(results: Results, conclusion: Verdict) -> str:
+    """On this test set, and on new images."""
+    if not results.counts:
+        return ""
+    text = "The conclusion is about new trainings scored on this test set."
+    sound = {arm.level for arm in conclusion.arms if arm.label != COLLAPSES}
+    parts = []
+    for row in (results.objects.get("images") or {}).get("contrasts", ()):
+        new = row.get("new_images_too")
+        if level_key(row["level"]) in sound and new and new["ci_low"] is not None:
+            bounds = interval(new["ci_low"], new["ci_high"])
+            parts.append(f"{results.focus.label(row['level'])} {difference(row['estimate_pp'])}{THIN}pp ({bounds})")
+    if parts:
+        text += f" With the test images random too, so on new images of the same kind: {'; '.join(parts)}, unadjusted."
+    return text
+
+
+def _noise(results: Results, conclusion: Verdict) -> str:
+    """How much of the spread between runs is the finite test set."""
+    sound = {results.control, *(arm.level for arm in conclusion.arms if arm.label != COLLAPSES)}
+    parts = []
+    for arm in (results.objects.get("images") or {}).get("arms", ()):
+        if level_key(arm["level"]) in sound and arm["run_variance"]:
+            real = arm["distribution_sd"]
+            left = "no more than chance" if real is None else f"{significant(real)}{THIN}pp"
+            seen = significant(math.sqrt(arm["run_variance"]))
+            parts.append(f"{results.focus.label(arm['level'])} {seen}{THIN}pp, of which {left} is real")
+    if not parts:
+        return ""
+    return (
+        f"Runs of one cell differ with a standard deviation of: {'; '.join(parts)}. Real is what would show on "
+        "endless test images; the rest comes from the finite test set."
+    )
+
+
+def _design(results: Results) -> str:
+    design = results.design
+    factors = [f"{factor.title} ({', '.join(factor.labels)})" for factor in results.factors]
+    text = f"{'A full factorial design of ' if len(factors) > 1 else 'One factor, '}{listing(factors)}"
+    seeds = design.get("seeds")
+    text += f", with {plural(len(seeds), results.block or 'repetition')} in every cell." if seeds else "."
+    if design.get("network"):
+        text += f" Network {design['network']}"
+        data = (design.get("data") or {}).get("name")
+        if design.get("train_images"):
+            text += f", trained on {design['train_images']:,} images{f' of {data}' if data else ''}"
+        if design.get("epochs"):
+            text += f" for {plural(design['epochs'], 'epoch')}"
+        if design.get("batch_size"):
+            text += f" in batches of {design['batch_size']}"
+        text += "."
+    if results.block:
+        text += (
+            f" All cells of one {results.block} share what it decides, so the {results.block} is a block and "
+            "differences are taken within it."
+        )
+    return text
+
+
+def _outcome(results: Results) -> str:
+    if not results.counts:
+        return ""
+    last = " after the last epoch; no best epoch is chosen" if results.design.get("epochs") else ""
+    return (
+        f"The outcome is the number of right answers on the test set{last}. It is analysed in percentage points and "
+        "as log odds of error, log((n − k + ½) / (k + ½)) for k right of n (Haldane 1956; Anscombe 1956). Every run "
+        "counts as it scored, diverged ones too."
+    )
+
+
+def _inference(results: Results) -> str:
+    if not results.contrasts:
+        return ""
+    unit = f"{THIN}pp" if results.counts else ""
+    errors = f"errors robust to the likeness of runs of one {results.block} (CR2, Satterthwaite's degrees of freedom)"
+    adjustment = "the largest of correlated t statistics (max-T)" if results.simultaneous else "Holm's procedure"
+    text = (
+        f"Each arm is compared with {results.focus.label(results.control)}, averaged over the other factors with equal "
+        f"weights{f', with {errors}' if results.block else ''}. Intervals and p values are adjusted together, by "
+        f"{adjustment}."
+    )
+    if results.margin:
+        text += (
+            f" A difference matters from {results.margin:g}{unit} on. The labels: better and matters, if the "
+            "interval lies above 0 and the estimate reaches the margin; equivalent, if two one-sided tests show that "
+            "the difference is smaller than the margin (Schuirmann 1987), and better but negligible if its interval "
+            "lies above 0 as well; worse, if the interval lies below 0; inconclusive otherwise. An arm that "
+            "collapses more often than the control is labelled so, whatever its mean."
+        )
+    return text
+
+
+def _collapse(results: Results) -> str:
+    if results.collapse is None:
+        return ""
+    threshold = results.collapse["threshold"]
+    bound = f"{number(100 * threshold, 0)}{THIN}% accuracy" if results.counts else f"{threshold:g}"
+    exact = "Shares have exact intervals (Clopper and Pearson 1934)."
+    return f"A run has collapsed if it ends below {bound} or diverges. {exact}"
+
+
+def _absent(results: Results) -> str:
+    about: Any = results.objects.get("analysis") or {}
+    reasons = [f"{name}: {reason}" for name, reason in (about.get("absent") or {}).items()]
+    return f"Not computed: {'; '.join(reasons)}" if reasons else ""

@@ -1,0 +1,105 @@
+"""What the runs look like before any inference: the cells of the design and the learning curves."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.stats.collapse import collapsed_runs, diverged_runs
+from study.stats.table import RunTable, level_name
+
+QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}
+
+
+def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]:
+    """Describe each cell that has runs, in the order of the factors' levels.
+
+    Args:
+        table: the runs.
+        collapse_below: the share of right answers (0 to 1; the response's own unit if `table` has no counts) below
+            which a run counts as collapsed. None: only diverged runs count as collapsed.
+
+    Returns:
+        One dict a cell: `levels` (factor -> level), `runs`, `diverged`, `collapsed` (diverged runs included), and
+        `mean`, `median`, `sd` (divisor n - 1; None for one run), `min`, `max` of the accuracy in per cent, or of the
+        response in its own unit. All runs of the cell count, collapsed ones too.
+    """
+    values = table.values(table.scales()[-1])
+    collapsed = collapsed_runs(table, collapse_below)
+    diverged = diverged_runs(table)
+    rows = []
+    for levels, index in _cells_of(table.frame, table.factors):
+        here = values[index]
+        rows.append(
+            {
+                "levels": levels,
+                "runs": len(index),
+                "diverged": int(diverged[index].sum()),
+                "collapsed": int(collapsed[index].sum()),
+                "mean": float(here.mean()),
+                "median": float(np.median(here)),
+                "sd": float(here.std(ddof=1)) if len(index) > 1 else None,
+                "min": float(here.min()),
+                "max": float(here.max()),
+            }
+        )
+    return rows
+
+
+def curve_bands(
+    curves: pd.DataFrame,
+    factors: Sequence[str],
+    successes: str = "validation_correct",
+    trials: str = "validation_trials",
+) -> list[dict[str, Any]]:
+    """Quantiles over runs of the accuracy after each epoch, cell by cell.
+
+    Args:
+        curves: one row a run and epoch, with the factors' columns, `epoch`, and the counts.
+        factors: the factor columns.
+        successes, trials: the columns of counts that the accuracy is made from. Rows without them are left out.
+
+    Returns:
+        One dict a cell and epoch: `levels` (factor -> level), `epoch`, `runs` (that have a value there), and `q10`,
+        `q25`, `median`, `q75`, `q90` of the accuracy in per cent (linear interpolation between order statistics).
+        They are pointwise: 80 % of runs lie between q10 and q90 at one epoch, not over all epochs at once.
+    """
+    rows = []
+    for levels, index in _cells_of(curves, factors):
+        cell = curves.iloc[index]
+        accuracy = 100.0 * cell[successes].astype(float) / cell[trials].astype(float)
+        for epoch, here in accuracy.dropna().groupby(cell["epoch"]):
+            quantiles = np.quantile(here.to_numpy(), list(QUANTILES.values()))
+            rows.append(
+                {
+                    "levels": levels,
+                    "epoch": int(epoch),
+                    "runs": len(here),
+                    **{name: float(value) for name, value in zip(QUANTILES, quantiles, strict=True)},
+                }
+            )
+    return rows
+
+
+def _cells_of(frame: pd.DataFrame, factors: Sequence[str]) -> list[tuple[dict[str, str], np.ndarray]]:
+    """The observed cells in the order of the levels (of first appearance unless categorical), with their rows."""
+    columns = []
+    for factor in factors:
+        column = frame[factor]
+        if not isinstance(column.dtype, pd.CategoricalDtype):
+            names = [level_name(value) for value in column]
+            column = pd.Series(pd.Categorical(names, categories=list(dict.fromkeys(names))), index=frame.index)
+        columns.append(column)
+    codes = np.column_stack([column.cat.codes.to_numpy() for column in columns])
+    distinct, inverse = np.unique(codes, axis=0, return_inverse=True)
+    return [
+        (
+            {
+                factor: str(column.cat.categories[code])
+                for factor, column, code in zip(factors, columns, combination, strict=True)
+            },
+            np.flatnonzero(inverse == position),
+        )
+        for position, combination in enumerate(distinct)
+    ]

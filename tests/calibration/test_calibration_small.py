@@ -1,0 +1,40 @@
+"""A small version of `make calibrate`: enough to see a test that is badly wrong."""
+
+from dataclasses import replace
+
+import pytest
+
+from study.stats.simulate import Truth, scenario
+from tests.calibration.calibrate import Calibration, calibrate, power
+
+SIMULATIONS = 120
+SMALL = Truth(design={"arm": ("control", "a", "b", "c"), "regime": ("off", "on", "half")}, seeds=12)
+
+
+@pytest.fixture(scope="module")
+def seed_by_arm() -> Calibration:
+    return calibrate(replace(scenario("B", SMALL), seed_arm_sd=0.2), SIMULATIONS, seed=1)
+
+
+@pytest.fixture(scope="module")
+def unequal_spread() -> Calibration:
+    return calibrate(scenario("C", SMALL), SIMULATIONS, seed=2)
+
+
+@pytest.mark.parametrize("found", ["seed_by_arm", "unequal_spread"])
+def test_contrasts_and_omnibus_keep_their_level(found: str, request: pytest.FixtureRequest) -> None:
+    rates: Calibration = request.getfixturevalue(found)
+    assert 0.02 < rates.contrast.value < 0.09
+    assert rates.omnibus.value < 0.10
+    assert rates.familywise_holm.value < 0.10
+    assert 0.91 < rates.coverage.value < 0.98
+
+
+def test_the_simulation_would_notice_a_test_that_ignores_the_blocks(seed_by_arm: Calibration) -> None:
+    assert seed_by_arm.naive.value > 0.15
+
+
+def test_a_large_effect_is_found_and_none_is_not() -> None:
+    truth = scenario("A", SMALL)
+    assert power(truth, 0.4, 20, seed=3).value > 0.9
+    assert power(truth, 0.0, 40, seed=3).value < 0.15

@@ -1,0 +1,31 @@
+"""Fixtures of more than one test module."""
+
+from pathlib import Path
+
+import pytest
+
+from study.plan import Plan
+from study.training import data
+from tests.examples import idx_bytes, resolved
+
+
+@pytest.fixture(scope="session")
+def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four unpacked IDX files: 400 + 5,000 training and 500 test images of MNIST, every other row and column."""
+    folder = tmp_path_factory.mktemp("images")
+    mnist = data.load("mnist")
+    arrays = (
+        mnist.train.images[:5400, ::2, ::2],
+        mnist.train.labels[:5400],
+        mnist.test.images[:500, ::2, ::2],
+        mnist.test.labels[:500],
+    )
+    for name, array in zip(data.FILES, arrays, strict=True):
+        (folder / name).write_bytes(idx_bytes(array))
+    return folder
+
+
+@pytest.fixture
+def small_plan() -> Plan:
+    """bn {none, keras} x dropout {0.0, 0.3} x 3 seeds, of images that nobody has."""
+    return Plan(resolved(), "d" * 64)

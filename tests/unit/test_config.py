@@ -1,0 +1,320 @@
+"""The configuration: what is refused and how, what is filled in, and that schema, files and code agree."""
+
+import copy
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.utils import update_config
+
+from study import config as configuration
+from study.design import CONVENIENCES
+from study.errors import StudyError
+from tests.examples import PROJECT, SMALL, overlaid, resolved
+
+SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
+PRESETS = sorted((PROJECT / "presets").glob("*.yaml"))
+
+
+def keys(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any], bool]]:
+    """(path, sub-schema with its reference followed, required) of every key."""
+    for name, sub in schema.get("properties", {}).items():
+        if "$ref" in sub:
+            sub = SCHEMA["$defs"][sub["$ref"].rsplit("/", 1)[-1]] | sub
+        yield f"{path}{name}", sub, name in schema.get("required", ())
+        yield from keys(sub, f"{path}{name}.")
+
+
+@pytest.mark.parametrize(("path", "sub", "required"), [pytest.param(*key, id=key[0]) for key in keys(SCHEMA)])
+def test_every_key_is_described_and_has_a_default_or_is_required(
+    path: str, sub: dict[str, Any], required: bool
+) -> None:
+    if path.startswith("design.factors."):
+        # A factor that is left out is no factor. Its levels are described where its setting is.
+        sub = SCHEMA["$defs"][sub["items"]["$ref"].rsplit("/", 1)[-1]]
+        required = True
+    assert sub.get("description", "").endswith(".")
+    assert required != ("default" in sub)
+
+
+def test_every_object_of_the_schema_refuses_unknown_keys() -> None:
+    assert SCHEMA["additionalProperties"] is False
+    for path, sub, _ in keys(SCHEMA):
+        if sub.get("type") == "object" and path != "design.control":
+            assert "additionalProperties" in sub, path
+
+
+def test_any_setting_of_a_training_can_be_a_factor() -> None:
+    settings = set(SCHEMA["properties"]["training"]["properties"])
+    factors = set(SCHEMA["properties"]["design"]["properties"]["factors"]["properties"])
+    assert factors == settings - set(CONVENIENCES)
+    assert set(CONVENIENCES) < settings
+
+
+def test_the_defaults_fit_the_schema() -> None:
+    config = configuration.resolve(
+        {"study": {"name": "x"}, "design": {"factors": {"lr": [1, 2]}, "control": {"lr": 1}}}
+    )
+    assert configuration.resolve(config) == config
+    assert config["design"]["seeds"] == 20
+    assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "collapse_below": 0.9}
+    assert config["execution"] == {"seeds_per_job": 5, "share_trajectories": True}
+    assert config["training"]["loss"] == "softmax_cross_entropy"
+    assert config["data"] == {"source": "mnist"}
+    assert config["report"] == {"titles": {}, "labels": {}}
+
+
+def test_the_shipped_study_is_the_one_that_was_registered() -> None:
+    config = configuration.load(PROJECT / "config.yaml")
+    assert config["design"]["factors"] == {
+        "bn": ["none", "libs", "contrib", "contrib_stale", "keras"],
+        "dropout": [0.0, 0.3],
+        "lr": [2e-4, 1e-3, 5e-3],
+    }
+    assert config["design"]["seeds"] == 20
+    assert config["design"]["control"] == {"bn": "none"}
+    assert {name: config["training"][name] for name in ("network", "epochs", "train_images", "loss")} == {
+        "network": "asker",
+        "epochs": 10,
+        "train_images": 55_000,
+        "loss": "softmax_cross_entropy",
+    }
+    assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "collapse_below": 0.9}
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_a_preset_laid_over_the_study_resolves(preset: Path) -> None:
+    config = yaml.safe_load((PROJECT / "config.yaml").read_text())
+    update_config(config, yaml.safe_load(preset.read_text()))
+    assert configuration.resolve(config)["study"]["name"] == preset.stem.replace("_", "-")
+
+
+@pytest.mark.parametrize("path", [PROJECT / "config.yaml", *PRESETS], ids=lambda path: path.name)
+def test_editors_find_the_schema_from_the_first_line(path: Path) -> None:
+    first = path.read_text().splitlines()[0]
+    match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
+    assert match
+    assert (path.parent / match[1]).resolve() == PROJECT / "workflow/schemas/config.schema.yaml"
+
+
+def test_the_schema_names_what_is_registered() -> None:
+    from study.training.networks import NETWORKS
+    from study.training.normalization import IMPLEMENTATIONS
+
+    assert SCHEMA["$defs"]["network"]["enum"] == list(NETWORKS)
+    assert SCHEMA["$defs"]["bn"]["enum"] == ["none", *IMPLEMENTATIONS]
+
+
+REFUSED = {
+    "an unknown section": ({"trainings": {}}, "trainings is no known key", "training", "did you mean training?"),
+    "an unknown key": ({"training": {"learning_rate": 0.1}}, "training.learning_rate is no known key", "network, bn"),
+    "a misspelt key": ({"training": {"epoch": 3}}, "training.epoch is no known key", "did you mean epochs?"),
+    "an unknown factor": ({"design": {"factors": {"droput": [0.1]}}}, "design.factors.droput", "did you mean dropout?"),
+    "a misspelt level": (
+        {"design": {"factors": {"bn": ["none", "kears"]}}},
+        "design.factors.bn[1]",
+        "'kears'",
+        "keras",
+    ),
+    "a level of null": ({"design": {"factors": {"bn": ["none", None]}}}, "design.factors.bn[1]", "None", "contrib"),
+    "a missing name": ({"study": {"name": None}}, "study.name", "None", "a text"),
+    "a name that is a path": ({"study": {"name": "../up"}}, "study.name", "'../up'", "letters, digits"),
+    "the store's name": ({"study": {"name": "runs"}}, "study.name", "'runs'", "any other"),
+    "no section at all": ({"training": None}, "training is None", "keys with values"),
+    "no factors": ({"design": {"factors": {"bn": None, "dropout": None}}}, "design.factors", "{}", "at least 1"),
+    "a factor without levels": ({"design": {"factors": {"dropout": []}}}, "design.factors.dropout", "[]", "at least 1"),
+    "a factor that is no list": ({"design": {"factors": {"bn": "keras"}}}, "design.factors.bn", "'keras'", "a list"),
+    "equal levels": ({"design": {"factors": {"dropout": [0, 0.0]}}}, "design.factors.dropout", "[0, 0.0]", "twice"),
+    "levels equal as numbers": (
+        {"design": {"factors": {"lr": ["2e-4", 0.0002]}}},
+        "design.factors.lr",
+        "[0.0002, 0.0002]",
+        "twice",
+    ),
+    "equal seeds": ({"design": {"seeds": [1, 1]}}, "design.seeds", "[1, 1]", "different whole numbers"),
+    "one seed": ({"design": {"seeds": 1}}, "design.seeds", "1", "from 2"),
+    "a list of one seed": ({"design": {"seeds": [7]}}, "design.seeds", "[7]", "two or more"),
+    "a negative seed": ({"design": {"seeds": [-1, 0]}}, "design.seeds", "[-1, 0]", "from 0"),
+    "a seed that is true": ({"design": {"seeds": [True, 0]}}, "design.seeds", "[True, 0]", "whole numbers"),
+    "seeds that are true": ({"design": {"seeds": True}}, "design.seeds", "True", "a whole number"),
+    "seeds in words": ({"design": {"seeds": "ten"}}, "design.seeds", "'ten'", "a whole number"),
+    "a share of a seed": ({"design": {"seeds": 2.5}}, "design.seeds", "2.5", "a whole number"),
+    "dropout of everything": ({"training": {"dropout": 1.0}}, "training.dropout", "1.0", "less than 1"),
+    "negative dropout": ({"training": {"dropout": -0.1}}, "training.dropout", "-0.1", "0 or more"),
+    "a learning rate of 0": ({"training": {"lr": 0}}, "training.lr", "0", "more than 0"),
+    "a negative learning rate": (
+        {"design": {"factors": {"lr": [0.1, -0.1]}}},
+        "design.factors.lr[1]",
+        "-0.1",
+        "more than 0",
+    ),
+    "a learning rate that is NaN": ({"training": {"lr": float("nan")}}, "training.lr", "nan", "a finite number"),
+    "a margin that is NaN": ({"plan": {"margin_pp": float("nan")}}, "plan.margin_pp", "nan", "a finite number"),
+    "an infinite level": ({"design": {"factors": {"lr": ["1e999"]}}}, "design.factors.lr[0]", "inf", "a finite number"),
+    "a batch of one": ({"training": {"batch_size": 1}}, "training.batch_size", "1", "2 or more"),
+    "no epochs": ({"training": {"epochs": 0}}, "training.epochs", "0", "1 or more"),
+    "epochs that are true": ({"training": {"epochs": True}}, "training.epochs", "True", "a whole number"),
+    "a share of an epoch": ({"training": {"epochs": 1.5}}, "training.epochs", "1.5", "a whole number"),
+    "dropout that is false": ({"training": {"dropout": False}}, "training.dropout", "False", "a number"),
+    "no seeds in a job": ({"execution": {"seeds_per_job": 0}}, "execution.seeds_per_job", "0", "1 or more"),
+    "sharing in words": ({"execution": {"share_trajectories": "no"}}, "share_trajectories", "'no'", "true or false"),
+    "an error rate of a half": ({"plan": {"alpha": 0.5}}, "plan.alpha", "0.5", "less than 0.5"),
+    "a margin of 0": ({"plan": {"margin_pp": 0}}, "plan.margin_pp", "0", "more than 0"),
+    "a collapse above 1": ({"plan": {"collapse_below": 90}}, "plan.collapse_below", "90", "1 or less"),
+    "an unknown loss": ({"training": {"loss": "naive-log"}}, "training.loss", "'naive-log'", "did you mean naive_log?"),
+    "no data": ({"data": {"source": ""}}, "data.source", "''", "not empty"),
+    "a control of no factor": (
+        {"design": {"control": {"bn": None, "lr": 0.1}}},
+        "design.control",
+        "'lr'",
+        "bn, dropout",
+    ),
+    "a control that is no level": (
+        {"design": {"control": {"bn": "libs"}}},
+        "design.control.bn",
+        "'libs'",
+        "none, keras",
+    ),
+    "a control that is false": (
+        {"design": {"control": {"bn": None, "dropout": False}}},
+        "design.control.dropout",
+        "False",
+        "0.0, 0.3",
+    ),
+    "two controls": ({"design": {"control": {"dropout": 0.0}}}, "design.control", "'dropout': 0.0", "at most 1"),
+    "no control": ({"design": {"control": {"bn": None}}}, "design.control", "{}", "at least 1"),
+    "a factor of interest with one level": (
+        {"design": {"factors": {"bn": ["none"]}}},
+        "design.factors.bn",
+        "'none'",
+        "two",
+    ),
+    "words for no factor": (
+        {"report": {"titles": {"droput": "x"}}},
+        "report.titles.droput",
+        "bn, dropout",
+        "mean dropout?",
+    ),
+    "a label that is a number": ({"report": {"labels": {"bn": {"none": 3}}}}, "report.labels.bn.none", "3", "a text"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_does_not_fit_is_refused_in_one_line_with_path_value_and_what_is_allowed(name: str) -> None:
+    changes, *parts = REFUSED[name]
+    with pytest.raises(StudyError) as caught:
+        resolved(changes)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.startswith("configuration: ")
+    for part in parts:
+        assert part in message
+
+
+@pytest.mark.parametrize("content", [None, [], 3, "text"])
+def test_a_configuration_that_holds_no_keys_is_refused(content: object) -> None:
+    with pytest.raises(StudyError, match=r"the file is .*; allowed: keys with values"):
+        configuration.resolve(content)
+
+
+@pytest.mark.parametrize("missing", [("study",), ("design",), ("study", "name"), ("design", "factors")])
+def test_what_must_be_set_is_named(missing: tuple[str, ...]) -> None:
+    config = copy.deepcopy(SMALL)
+    holder = config
+    for name in missing[:-1]:
+        holder = holder[name]
+    del holder[missing[-1]]
+    with pytest.raises(StudyError, match=f"^configuration: {re.escape('.'.join(missing))} is missing; set it$"):
+        configuration.resolve(config)
+
+
+def test_a_long_value_is_cut_in_the_message() -> None:
+    with pytest.raises(StudyError) as caught:
+        resolved(training={"loss": "x" * 1000})
+    assert len(str(caught.value)) < 250
+
+
+def test_a_factor_set_to_null_is_taken_out() -> None:
+    config = resolved(design={"factors": {"dropout": None}}, training={"dropout": 0.3})
+    assert config["design"]["factors"] == {"bn": ["none", "keras"]}
+    assert config["training"]["dropout"] == 0.3
+
+
+def test_an_overlay_can_move_the_control_to_another_factor() -> None:
+    config = resolved(design={"control": {"bn": None, "dropout": 0.3}})
+    assert config["design"]["control"] == {"dropout": 0.3}
+    assert list(config["design"]["factors"]) == ["dropout", "bn"]
+
+
+def test_an_exponent_without_a_dot_is_a_number() -> None:
+    loaded = yaml.safe_load("{lr: [2e-4, 1E-3, 5.e-3, +1e-2], plain: 0.5}")
+    assert loaded["lr"][0] == "2e-4"
+    config = resolved(design={"factors": {"lr": loaded["lr"]}})
+    assert config["design"]["factors"]["lr"] == [0.0002, 0.001, 0.005, 0.01]
+
+
+def test_numbers_have_one_type_however_they_are_written() -> None:
+    written = resolved(
+        {
+            "design": {"factors": {"dropout": [0, "3e-1"], "epochs": [2.0, "1e1"]}, "seeds": [0, 1.0]},
+            "training": {"lr": 1, "batch_size": 50.0, "train_images": "4e2"},
+            "execution": {"seeds_per_job": 2.0},
+        }
+    )
+    plain = resolved(
+        {
+            "design": {"factors": {"dropout": [0.0, 0.3], "epochs": [2, 10]}, "seeds": [0, 1]},
+            "training": {"lr": 1.0, "batch_size": 50, "train_images": 400},
+            "execution": {"seeds_per_job": 2},
+        }
+    )
+    # repr tells 1 and 1.0 apart, equality does not.
+    assert repr(written) == repr(plain)
+    assert repr(resolved(design={"seeds": 3.0})["design"]["seeds"]) == "3"
+
+
+def test_the_control_is_written_as_its_factor_has_it() -> None:
+    config = resolved(design={"control": {"bn": None, "dropout": 0}})
+    assert repr(config["design"]["control"]) == "{'dropout': 0.0}"
+
+
+def test_factors_come_in_one_order_whatever_the_order_of_the_files() -> None:
+    forward = resolved(design={"factors": {"dropout": [0.0, 0.3], "epochs": [1, 2], "lr": [0.1, 0.2]}})
+    factors = dict(
+        reversed(overlaid({"design": {"factors": forward["design"]["factors"]}})["design"]["factors"].items())
+    )
+    backward = configuration.resolve({**forward, "design": {**forward["design"], "factors": factors}})
+    assert list(factors) != list(forward["design"]["factors"])
+    assert (
+        list(backward["design"]["factors"]) == list(forward["design"]["factors"]) == ["bn", "dropout", "lr", "epochs"]
+    )
+
+
+def test_resolving_changes_neither_the_argument_nor_the_next_result() -> None:
+    given = overlaid({"design": {"factors": {"lr": None}}})
+    before = copy.deepcopy(given)
+    first = configuration.resolve(given)
+    assert given == before
+    first["report"]["titles"]["bn"] = "changed"
+    assert configuration.resolve(given)["report"]["titles"] == {}
+    assert configuration.resolve(first) == first
+
+
+@pytest.mark.parametrize(
+    ("content", "found"), [(None, "No such file"), (b"a: [1", "expected ',' or ']'"), (b"\xff\xfe\xfa", "utf-8")]
+)
+def test_a_file_that_is_missing_or_no_yaml_is_named_in_one_line(
+    tmp_path: Path, content: bytes | None, found: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(StudyError) as caught:
+        configuration.load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: cannot be read as YAML")
+    assert found in message
+    assert "\n" not in message

@@ -1,0 +1,277 @@
+"""Contrasts against R's clubSandwich, emmeans and t tests, and against brute force."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from study.stats import cluster
+from study.stats.contrasts import compare_with_control, effects, fit_cell_means, holm, interaction_parts
+from study.stats.factorial_terms import hypothesis
+from study.stats.maxt import MaxT
+from study.stats.table import RunTable, build_table
+from tests.oracle import TABLES, load
+
+BALANCED = [name for name in TABLES if name != "missing"]
+
+
+def table_of(frame: pd.DataFrame, block: str | None = "seed", **outcome: str) -> RunTable:
+    return build_table(frame, ["bn", "dropout", "lr"], "none", block, **(outcome or {"response": "y"}))
+
+
+def sum_coding(column: pd.Series, levels: list) -> np.ndarray:
+    codes = column.map(levels.index).to_numpy()
+    return np.vstack([np.eye(len(levels) - 1), -np.ones(len(levels) - 1)])[codes]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_coefficients_of_an_additive_model_agree_with_clubsandwich(name: str) -> None:
+    frame, r = load(name)
+    columns = [np.ones((len(frame), 1))]
+    for factor in ("bn", "dropout", "lr"):
+        columns.append(sum_coding(frame[factor], list(dict.fromkeys(frame[factor]))))
+    model = cluster.fit(frame["y"].to_numpy(), np.hstack(columns), frame["seed"].to_numpy())
+    found = cluster.estimate(model, np.eye(8))
+    errors = np.sqrt(np.diag(found.covariance))
+    for i, row in enumerate(r["cr2"]):
+        statistic = found.estimate[i] / errors[i]
+        assert found.estimate[i] == pytest.approx(row["beta"], rel=1e-9)
+        assert errors[i] == pytest.approx(row["SE"], rel=1e-9)
+        assert statistic == pytest.approx(row["tstat"], rel=1e-9)
+        assert found.df[i] == pytest.approx(row["df_Satt"], rel=1e-9)
+        assert 2 * stats.t.sf(abs(statistic), found.df[i]) == pytest.approx(row["p_Satt"], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_wald_test_of_the_focus_factor_agrees_with_clubsandwich(name: str) -> None:
+    frame, r = load(name)
+    table = table_of(frame)
+    model = fit_cell_means(table, "response")
+    found = model.wald_test(hypothesis(table.factors, table.shape, ("bn",), "III", model.count))
+    (row,) = r["cr2_wald_bn"]
+    assert pytest.approx(row["Fstat"], rel=1e-9) == found.F
+    assert found.df1 == row["df_num"]
+    assert found.df2 == pytest.approx(row["df_denom"], rel=1e-9)
+    assert found.p == pytest.approx(row["p_val"], rel=1e-9)
+
+
+@pytest.mark.parametrize("name", BALANCED)
+def test_balanced_contrasts_are_the_paired_t_test_over_blocks(name: str) -> None:
+    frame, r = load(name)
+    found = compare_with_control(table_of(frame), "response")
+    for effect, row, multivariate in zip(found, r["paired_t"], r["afex"]["emmeans_multivariate"], strict=True):
+        assert effect.level == row["bn"]
+        assert effect.estimate == pytest.approx(row["estimate"], rel=1e-9)
+        assert effect.statistic == pytest.approx(row["t"], rel=1e-9)
+        assert effect.df == pytest.approx(row["df"], rel=1e-9)
+        assert effect.p == pytest.approx(row["p"], rel=1e-9)
+        assert [effect.ci_low_single, effect.ci_high_single] == pytest.approx(row["ci"], rel=1e-9)
+        assert effect.se == pytest.approx(multivariate["SE"], rel=1e-9)
+        assert effect.p == pytest.approx(multivariate["p.value"], rel=1e-9)
+
+
+def test_counts_on_the_log_odds_scale_are_the_response_of_the_reference() -> None:
+    frame, _ = load("interaction")
+    counts = compare_with_control(table_of(frame, successes="test_correct", trials="test_n"), "log_odds")
+    response = compare_with_control(table_of(frame), "response")
+    for one, other in zip(counts, response, strict=True):
+        assert one.estimate == pytest.approx(other.estimate, rel=1e-9)
+        assert one.p_adjusted == pytest.approx(other.p_adjusted, rel=1e-9)
+
+
+def test_missing_runs_agree_with_a_dense_computation() -> None:
+    frame, _ = load("missing")
+    table = table_of(frame)
+    y, block = table.values("response"), table.block_index()
+    X = np.eye(30)[table.cell_index()]
+    bread = np.linalg.inv(X.T @ X)
+    residual_maker = np.eye(len(y)) - X @ bread @ X.T
+    c = np.zeros(30)
+    c[6:12], c[:6] = 1 / 6, -1 / 6  # the second arm against the control, cells in C order
+    parts, scores = [], []
+    for g in range(20):
+        rows = np.flatnonzero(block == g)
+        values, vectors = np.linalg.eigh(residual_maker[np.ix_(rows, rows)])
+        adjust = vectors @ np.diag(values**-0.5) @ vectors.T
+        weights = c @ bread @ X[rows].T @ adjust
+        scores.append(weights @ (residual_maker @ y)[rows])
+        parts.append(residual_maker[:, rows] @ weights)
+    P = np.array(parts) @ np.array(parts).T
+    effect = compare_with_control(table, "response")[0]
+    assert effect.estimate == pytest.approx(c @ bread @ X.T @ y, rel=1e-9)
+    assert effect.se == pytest.approx(np.sqrt(np.sum(np.square(scores))), rel=1e-9)
+    assert effect.df == pytest.approx(np.trace(P) ** 2 / (P**2).sum(), rel=1e-9)
+
+
+def test_without_a_block_a_contrast_is_a_t_test_with_separate_variances() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.normal(size=9), rng.normal(1, 3, size=14)
+    frame = pd.DataFrame({"arm": ["a"] * 9 + ["b"] * 14, "y": np.concatenate([a, b])})
+    (effect,) = compare_with_control(build_table(frame, ["arm"], "a", response="y"), "response")
+    assert effect.estimate == pytest.approx(b.mean() - a.mean())
+    assert effect.se == pytest.approx(np.sqrt(a.var(ddof=1) / 9 + b.var(ddof=1) / 14), rel=1e-9)
+    # Bell and McCaffrey: Welch's formula with equal variances put in.
+    expected = (1 / 9 + 1 / 14) ** 2 / (1 / 9**2 / 8 + 1 / 14**2 / 13)
+    assert effect.df == pytest.approx(expected, rel=1e-9)
+
+
+def test_contrasts_inside_cells_are_paired_t_tests() -> None:
+    frame, _ = load("seedslope")
+    found = compare_with_control(table_of(frame), "response", within_cells=True)
+    assert len(found) == 24
+    for effect in found:
+        here = frame[(frame["dropout"] == float(effect.cell["dropout"])) & (frame["lr"] == float(effect.cell["lr"]))]
+        wide = here.pivot(index="seed", columns="bn", values="y")
+        test = stats.ttest_rel(wide[effect.level], wide["none"])
+        assert effect.statistic == pytest.approx(test.statistic, rel=1e-9)
+        assert effect.p == pytest.approx(test.pvalue, rel=1e-9)
+
+
+def test_interactions_are_differences_of_differences() -> None:
+    frame, _ = load("interaction")
+    found = effects(table_of(frame), "response", interaction_parts(table_of(frame), "dropout"))
+    means = frame.groupby(["bn", "dropout", "seed"])["y"].mean().unstack("dropout")
+    change = (means[0.3] - means[0.0]).unstack("bn")
+    for effect in found:
+        test = stats.ttest_rel(change[effect.level], change["none"])
+        assert effect.cell == {"dropout": "0.3 - 0.0"}
+        assert effect.statistic == pytest.approx(test.statistic, rel=1e-9)
+
+
+def test_p_and_interval_come_from_one_adjustment() -> None:
+    """Whatever the adjustment, an interval excludes 0 exactly when its p value is below alpha."""
+    rng = np.random.default_rng(3)
+    arms = ["none", "a", "b", "c"]
+    seen = set()
+    for _ in range(60):
+        shifts = dict(zip(arms, [0, *rng.normal(scale=0.8, size=3)], strict=True))
+        frame = pd.DataFrame(
+            [{"bn": arm, "seed": s, "y": shifts[arm] + rng.normal()} for arm in arms for s in range(9)]
+        )
+        table = build_table(frame, ["bn"], "none", "seed", response="y")
+        for adjust in ("max-t", "holm"):
+            for effect in compare_with_control(table, "response", adjust=adjust):
+                excluded = effect.ci_low > 0 or effect.ci_high < 0
+                assert excluded == (effect.p_adjusted < 0.05)
+                seen.add((adjust, excluded))
+    assert len(seen) == 4
+
+
+def test_the_adjusted_p_uses_the_estimated_correlation() -> None:
+    frame, _ = load("missing")
+    table = table_of(frame)
+    found = compare_with_control(table, "response")
+    model = fit_cell_means(table, "response")
+    c = np.zeros((4, 30))
+    for arm in range(4):
+        c[arm, :6], c[arm, 6 * (arm + 1) : 6 * (arm + 2)] = -1 / 6, 1 / 6
+    covariance = model.estimate(c).covariance
+    errors = np.sqrt(np.diag(covariance))
+    maxt = MaxT(covariance / np.outer(errors, errors))
+    for effect in found:
+        assert effect.p_adjusted == pytest.approx(maxt.sf(effect.statistic, effect.df), rel=1e-9)
+        width = maxt.critical(0.05, effect.df) * effect.se
+        assert effect.ci_high - effect.estimate == pytest.approx(width, rel=1e-9)
+
+
+def test_holm_is_holm() -> None:
+    p = np.array([0.01, 0.04, np.nan, 0.03, 0.005])
+    adjusted, _ = holm(p)
+    assert adjusted[[0, 1, 3, 4]] == pytest.approx([0.03, 0.06, 0.06, 0.02])
+    assert np.isnan(adjusted[2])
+
+
+def constant(arm: float, control: float = 1.0, noise: float = 0.0) -> RunTable:
+    rng = np.random.default_rng(0)
+    rows = [
+        {"bn": level, "seed": seed, "y": value + (noise * rng.normal() if level == "c" else 0.0)}
+        for level, value in (("none", control), ("a", arm), ("b", arm), ("c", control))
+        for seed in range(6)
+    ]
+    return build_table(pd.DataFrame(rows), ["bn"], "none", "seed", response="y")
+
+
+def test_runs_without_any_variation_are_told_in_words() -> None:
+    same, other = (compare_with_control(constant(arm), "response")[0] for arm in (1.0, 0.3))
+    assert (same.estimate, same.se, same.p, same.p_adjusted, same.statistic) == (0.0, 0.0, 1.0, 1.0, None)
+    assert (other.se, other.p, other.p_adjusted) == (0.0, 0.0, 0.0)
+    assert (other.ci_low, other.ci_high) == (other.estimate, other.estimate)
+    assert "no variation" in same.note
+    assert "no variation" in other.note
+
+
+def test_arms_without_variation_do_not_disturb_the_others() -> None:
+    found = compare_with_control(constant(0.3, noise=0.1), "response")
+    assert [effect.se == 0 for effect in found] == [True, True, False]
+    assert found[2].p_adjusted == pytest.approx(found[2].p)
+
+
+def test_a_cell_without_variation_is_no_part_of_the_family() -> None:
+    rng = np.random.default_rng(4)
+    rows = [
+        (arm, cell, seed, rng.normal() if cell == "p" else 1.0)
+        for arm in ("none", "a", "b")
+        for cell in "pq"
+        for seed in range(8)
+    ]
+    frame = pd.DataFrame(rows, columns=["bn", "cell", "seed", "y"])
+    both = build_table(frame, ["bn", "cell"], "none", "seed", response="y")
+    alone = build_table(frame[frame["cell"] == "p"], ["bn"], "none", "seed", response="y")
+    found = compare_with_control(both, "response", within_cells=True)
+    expected = compare_with_control(alone, "response")
+    assert [e.p_adjusted for e in found[:2]] == pytest.approx([e.p_adjusted for e in expected], rel=1e-6)
+    assert [e.p for e in found[2:]] == [1.0, 1.0]
+
+
+def test_collapsed_arms_that_share_the_controls_variation_are_one_comparison() -> None:
+    """All collapsed arms have correlation 1 with each other: only the control varies."""
+    rng = np.random.default_rng(2)
+    rows = [
+        {"bn": level, "seed": seed, "y": rng.normal(98, 0.1) if level == "none" else 9.8}
+        for level in ("none", "a", "b", "c")
+        for seed in range(12)
+    ]
+    table = build_table(pd.DataFrame(rows), ["bn"], "none", "seed", response="y")
+    for effect in compare_with_control(table, "response"):
+        assert effect.p_adjusted == pytest.approx(effect.p, rel=1e-6)
+        assert effect.ci_low == pytest.approx(effect.ci_low_single, rel=1e-9)
+
+
+def test_a_cell_with_one_run_has_no_test_of_its_own() -> None:
+    frame, _ = load("null")
+    hole = (frame["bn"] == "keras") & (frame["lr"] == 0.005) & (frame["dropout"] == 0.3) & (frame["seed"] > 0)
+    table = table_of(frame[~hole])
+    average = compare_with_control(table, "response")[0]
+    assert average.p is not None
+    assert "one run" in average.note
+    alone = [e for e in compare_with_control(table, "response", within_cells=True) if e.p is None]
+    assert [(e.level, e.cell, e.ci_low, e.verdict) for e in alone] == [
+        ("keras", {"dropout": "0.3", "lr": "0.005"}, None, "inconclusive")
+    ]
+
+
+def test_the_wald_test_says_nothing_where_there_is_no_variation() -> None:
+    table = constant(0.3)
+    model = fit_cell_means(table, "response")
+    found = model.wald_test(hypothesis(table.factors, table.shape, ("bn",), "III", model.count))
+    assert (found.F, found.df2, found.p) == (None, None, None)
+
+
+def test_the_margin_on_log_odds_is_translated_at_the_controls_error_rate() -> None:
+    frame, _ = load("null")
+    table = table_of(frame, successes="test_correct", trials="test_n")
+    effect = compare_with_control(table, "log_odds", margin=0.1)[0]
+    error = 1 - (frame[frame["bn"] == "none"]["test_correct"] / 10_000).mean()
+    assert effect.margin == pytest.approx(0.001 / (error * (1 - error)), rel=1e-9)
+
+
+def test_ten_thousand_runs_take_seconds() -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(
+        [(a, b, s, v) for a in "abcde" for b in range(4) for s, v in enumerate(rng.normal(size=500))],
+        columns=["bn", "width", "seed", "y"],
+    )
+    frame["y"] += rng.normal(size=len(frame))
+    table = build_table(frame, ["bn", "width"], "a", "seed", response="y")
+    found = compare_with_control(table, "response")
+    assert found[0].df == pytest.approx(499)

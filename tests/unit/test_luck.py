@@ -1,0 +1,307 @@
+"""How much is luck: variance shares, chances of a wrong sign, order statistics, almost stochastic order, posterior."""
+
+import itertools
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import special, stats
+
+from study.stats.best_of_k import expected_best
+from study.stats.dominance import almost_stochastic_order, violation_ratio
+from study.stats.luck import luck
+from study.stats.outcome_grid import OutcomeGrid, block_means, outcome_grid
+from study.stats.posterior import posterior
+from study.stats.simulate import Truth, simulate
+from study.stats.superiority import probability_better
+from study.stats.table import RunTable, build_table
+from study.stats.variance_shares import variance_shares
+from tests.oracle import TABLES, load
+
+
+def reference_table(name: str) -> RunTable:
+    return build_table(load(name)[0], ["bn", "dropout", "lr"], "none", "seed", "test_correct", "test_n")
+
+
+def grid_of(values: np.ndarray, paired: bool = True) -> OutcomeGrid:
+    arms, cells, blocks = values.shape
+    names = tuple(str(b) for b in range(blocks))
+    return OutcomeGrid(values, tuple(f"m{i}" for i in range(arms)), tuple({} for _ in range(cells)), paired, names)
+
+
+def shares_by_name(values: np.ndarray, shape: tuple[int, ...], factors: tuple[str, ...]) -> dict[str, float]:
+    result = variance_shares(grid_of(values), factors, shape, "s", np.random.default_rng(0), replicates=2)
+    assert result is not None
+    return {row["term"]: row["variance"] for row in result["terms"]}
+
+
+@pytest.fixture(scope="module")
+def missing_luck() -> dict:
+    return luck(reference_table("missing"), 0.1, np.random.default_rng(0), replicates=400)
+
+
+# --- variance shares
+
+
+def test_variances_of_a_balanced_table_come_from_expected_mean_squares() -> None:
+    rng = np.random.default_rng(1)
+    a, b, n = 3, 2, 7
+    y = rng.normal(size=(a, b, n)) + rng.normal(size=n) + rng.normal(size=(a, 1, n))
+    found = shares_by_name(y.reshape(a, b, n), (a, b), ("f", "g"))
+    # Mean squares by hand from the cell, row and block means.
+    mean = y.mean()
+    f, g, s = y.mean(axis=(1, 2)), y.mean(axis=(0, 2)), y.mean(axis=(0, 1))
+    fs, gs, fg = y.mean(axis=1), y.mean(axis=0), y.mean(axis=2)
+    ms_f = b * n * ((f - mean) ** 2).sum() / (a - 1)
+    ms_s = a * b * ((s - mean) ** 2).sum() / (n - 1)
+    ms_fs = b * ((fs - f[:, None] - s + mean) ** 2).sum() / ((a - 1) * (n - 1))
+    ms_gs = a * ((gs - g[:, None] - s + mean) ** 2).sum() / ((b - 1) * (n - 1))
+    rest = y - fs[:, None] - gs[None] - fg[:, :, None] + f[:, None, None] + g[None, :, None] + s[None, None, :] - mean
+    ms_e = (rest**2).sum() / ((a - 1) * (b - 1) * (n - 1))
+    assert found["residual"] == pytest.approx(ms_e, rel=1e-9)
+    assert found["s:f"] == pytest.approx((ms_fs - ms_e) / b, rel=1e-9)
+    assert found["s:g"] == pytest.approx((ms_gs - ms_e) / a, rel=1e-9)
+    assert found["s"] == pytest.approx((ms_s - ms_fs - ms_gs + ms_e) / (a * b), rel=1e-9)
+    assert found["f"] == pytest.approx((a - 1) / a * (ms_f - ms_fs) / (b * n), rel=1e-9)
+
+
+def test_variances_are_unbiased_with_holes_and_signed() -> None:
+    rng = np.random.default_rng(2)
+    truth = {"s": 0.5, "s:f": 0.0, "s:g": 0.3, "residual": 1.0, "f": 0.0, "g": 0.04, "f:g": 0.0}
+    draws = []
+    for _ in range(400):
+        y = np.sqrt(0.5) * rng.normal(size=(1, 1, 9)) + np.sqrt(0.3) * rng.normal(size=(1, 2, 9))
+        y = y + rng.normal(size=(3, 2, 9)) + np.array([0.2, -0.2])[None, :, None]
+        y[rng.random(y.shape) < 0.15] = np.nan
+        draws.append(shares_by_name(y, (3, 2), ("f", "g")))
+    for term, value in truth.items():
+        found = np.array([draw[term] for draw in draws])
+        assert abs(found.mean() - value) < 4 * found.std() / np.sqrt(len(found)), term
+    assert min(draw["s:f"] for draw in draws) < 0
+
+
+def test_shares_add_up_to_one_and_intervals_hold_the_estimate(missing_luck: dict) -> None:
+    for scale in ("log_odds", "pp"):
+        terms = missing_luck["variance_shares"][scale]["terms"]
+        assert len(terms) == 15
+        assert sum(row["share"] for row in terms) == pytest.approx(1.0, rel=1e-12)
+        assert all(row["ci_low"] <= row["share"] <= row["ci_high"] for row in terms)
+
+
+def test_without_blocks_the_residual_is_the_variance_within_cells() -> None:
+    rng = np.random.default_rng(3)
+    values = rng.normal(size=(2, 1, 9))
+    values[1, 0, 6:] = np.nan
+    result = variance_shares(grid_of(values, paired=False), ("f",), (2,), None, rng, replicates=50)
+    assert result is not None
+    within = 8 * values[0, 0].var(ddof=1) + 5 * np.nanvar(values[1, 0], ddof=1)
+    residual = result["terms"][-1]
+    assert residual["variance"] == pytest.approx(within / 13, rel=1e-9)
+    assert result["resampled"] == "runs"
+
+
+# --- the chance of a wrong sign
+
+
+def test_chances_of_the_setting_that_the_study_was_planned_for() -> None:
+    # Run sd 0.10 on log odds and binomial noise of 10,000 images at 1.6 % error; 0.2 pp true effect:
+    # 22.7 % wrong with one seed, 9.7 % with three, 4.7 % with five.
+    sd = np.sqrt(2 * (0.01 + 1 / (10_000 * 0.016 * 0.984)))
+    delta = special.logit(0.016) - special.logit(0.014)
+    chances = [special.ndtr(-delta / sd * np.sqrt(k)) for k in (1, 3, 5)]
+    assert chances == pytest.approx([0.227, 0.097, 0.047], abs=6e-4)
+    truth = Truth(
+        design={"m": ("c", "x"), "g": ("p", "q")}, seeds=400, effects={"x": 0.2}, seed_sd=0.0, other_effects=0.0
+    )
+    frame = simulate(truth, np.random.default_rng(4))
+    table = build_table(frame, ["m", "g"], "c", "seed", "test_correct", "test_trials")
+    found = luck(table, 0.1, np.random.default_rng(5), replicates=500)["contrasts"][0]["single_run"]["wrong_way"]
+    for row, chance in zip(found, chances, strict=False):
+        assert row["model"] == pytest.approx(chance, abs=0.03)
+        assert row["data"] == pytest.approx(chance, abs=0.04)
+
+
+def test_a_balanced_grid_uses_the_paired_differences_of_the_reference() -> None:
+    _, reference = load("interaction")
+    found = luck(reference_table("interaction"), 0.1, np.random.default_rng(0), replicates=50)
+    for row, expected in zip(found["contrasts"], reference["paired_t"], strict=True):
+        assert row["level"] == expected["bn"]
+        assert row["grid"]["estimate"] == pytest.approx(expected["estimate"], rel=1e-9)
+        sd = abs(expected["estimate"] / expected["t"]) * np.sqrt(20)
+        assert row["grid"]["sd_difference"] == pytest.approx(sd, rel=1e-9)
+        one = row["grid"]["wrong_way"][0]
+        assert one["model"] == pytest.approx(special.ndtr(-abs(expected["estimate"]) / sd), rel=1e-9)
+        half = stats.t.ppf(0.975, 19) * sd / np.sqrt(20)
+        assert one["high"] == pytest.approx(special.ndtr(-(abs(expected["estimate"]) - half) / sd), rel=1e-9)
+        assert one["low"] < one["model"] < one["high"]
+
+
+def test_shares_of_wrong_signs_and_false_headlines_are_counted_exactly_for_one_run() -> None:
+    table = reference_table("null")
+    found = luck(table, 0.1, np.random.default_rng(0), replicates=50)
+    grids = {scale: outcome_grid(table, table.values(scale)) for scale in ("log_odds", "pp")}
+    for arm, row in enumerate(found["contrasts"], start=1):
+        means = grids["log_odds"].differences(arm).mean(axis=0)
+        wrong = (np.sign(means) == -np.sign(row["grid"]["estimate"])).mean()
+        assert row["grid"]["wrong_way"][0]["data"] == pytest.approx(wrong, rel=1e-12)
+        in_pp = grids["pp"].differences(arm)
+        beyond = np.mean([(np.abs(cell - cell.mean()) > 0.1).mean() for cell in in_pp])
+        assert row["single_run"]["false_headline"][0]["data"] == pytest.approx(beyond, rel=1e-12)
+        sd = np.sqrt(in_pp.var(axis=1, ddof=1).mean())
+        model = 2 * special.ndtr(-0.1 / sd)
+        assert row["single_run"]["false_headline"][0]["model"] == pytest.approx(model, rel=1e-9)
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_gives_finite_numbers_and_the_same_ones_again(name: str) -> None:
+    table = reference_table(name)
+    first, second = (luck(table, 0.1, np.random.default_rng(7), replicates=30) for _ in range(2))
+    assert json.dumps(first, allow_nan=False) == json.dumps(second, allow_nan=False)
+
+
+def test_other_designs_without_blocks_without_counts_and_with_holes() -> None:
+    rng = np.random.default_rng(8)
+    rows = [
+        {"opt": o, "depth": d, "site": s, "loss": rng.normal() + 2 * (o == "q")}
+        for o, d, s in itertools.product("pqr", (2, 4), range(9))
+        if rng.random() > 0.2
+    ]
+    frame = pd.DataFrame(rows)
+    blocked = luck(
+        build_table(frame, ["opt", "depth"], "p", "site", response="loss"),
+        0.0,
+        rng,
+        replicates=40,
+        higher_is_better=False,
+    )
+    json.dumps(blocked, allow_nan=False)
+    assert blocked["contrasts"][0]["grid"]["false_headline"] is None
+    assert blocked["contrasts"][0]["posterior"]["response"]["better"] < 0.5
+    assert blocked["contrasts"][0]["single_run"]["better"]["paired"] < 0.5
+    free = luck(build_table(frame, ["opt", "depth"], "p", None, response="loss"), 0.1, rng, replicates=40)
+    json.dumps(free, allow_nan=False)
+    assert free["paired"] is False
+    assert free["blocks"] is None
+    assert free["contrasts"][0]["single_run"]["better"]["paired"] is None
+
+
+# --- probability of improvement
+
+
+def test_probability_better_is_the_share_of_blocks_and_mann_whitneys_statistic() -> None:
+    rng = np.random.default_rng(9)
+    arm, control = rng.integers(0, 6, 12).astype(float), rng.integers(0, 6, 12).astype(float)
+    found = probability_better(arm[None], control[None], rng, paired=True)
+    assert found.paired == pytest.approx(((arm > control) + 0.5 * (arm == control)).mean(), rel=1e-12)
+    u = stats.mannwhitneyu(arm, control).statistic
+    assert found.unpaired == pytest.approx(u / 144, rel=1e-12)
+    unequal = probability_better(arm[None, :], np.append(control[:7], [np.nan] * 5)[None], rng, paired=False)
+    assert unequal.paired is None
+    assert unequal.unpaired == pytest.approx(stats.mannwhitneyu(arm, control[:7]).statistic / 84, rel=1e-12)
+
+
+def test_intervals_of_the_probability_resample_whole_blocks() -> None:
+    rng = np.random.default_rng(10)
+    arm, control = rng.normal(size=(2, 15)), rng.normal(-0.3, 1, size=(2, 15))
+    found = probability_better(arm, control, np.random.default_rng(0), paired=True, replicates=2000)
+    draws = []
+    for _ in range(2000):
+        chosen = rng.integers(15, size=15)
+        a, c = arm[:, chosen], control[:, chosen]
+        draws.append(np.mean([(a[i][:, None] > c[i]).mean() + 0.5 * (a[i][:, None] == c[i]).mean() for i in range(2)]))
+    assert (found.unpaired_low, found.unpaired_high) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.03)
+
+
+def test_an_arm_that_always_wins_is_meaningfully_better() -> None:
+    arm, control = np.arange(10.0)[None] + 100, np.arange(10.0)[None]
+    found = probability_better(arm, control, np.random.default_rng(0), paired=True)
+    assert (found.paired, found.unpaired, found.meaningful) == (1.0, 1.0, True)
+    assert not probability_better(control, arm, np.random.default_rng(0), paired=True).meaningful
+
+
+# --- best of k
+
+
+def test_expected_best_is_the_mean_over_all_subsets() -> None:
+    values = np.array([3.0, -1.0, 2.5, 2.5, 7.0, 0.1])
+    for k, found in enumerate(expected_best(values), start=1):
+        every = [max(chosen) for chosen in itertools.combinations(values, k)]
+        assert found == pytest.approx(np.mean(every), rel=1e-12)
+
+
+def test_best_of_k_tells_how_many_runs_of_the_control_match_one_of_the_arm(missing_luck: dict) -> None:
+    curves = {row["level"]: row["expected"] for row in missing_luck["best_of_k"]["arms"]}
+    k = missing_luck["best_of_k"]["control_runs_to_match"]["keras"]
+    assert curves["none"][k - 1] >= curves["keras"][0] > curves["none"][k - 2]
+
+
+# --- almost stochastic order
+
+
+def test_violation_ratio_is_the_integral_of_the_quantile_functions() -> None:
+    rng = np.random.default_rng(11)
+    for n, m in ((7, 7), (6, 4), (5, 8)):
+        a, b = rng.normal(0.3, 1, n), rng.normal(0, 1, m)
+        t = (np.arange(840_000) + 0.5) / 840_000
+        gap = np.sort(a)[np.floor(t * n).astype(int)] - np.sort(b)[np.floor(t * m).astype(int)]
+        assert violation_ratio(a, b) == pytest.approx((gap[gap < 0] ** 2).sum() / (gap**2).sum(), rel=1e-9)
+        assert violation_ratio(a, b) + violation_ratio(b, a) == pytest.approx(1.0, rel=1e-12)
+    assert violation_ratio(a, a) == 0.5
+    assert violation_ratio(a + 10, a) == 0.0
+
+
+def test_more_comparisons_make_dominance_harder_to_claim() -> None:
+    rng = np.random.default_rng(12)
+    a, b = rng.normal(0.5, 1, 20), rng.normal(0, 1, 20)
+    one, ten = (
+        almost_stochastic_order(a, b, np.random.default_rng(0), paired=True, comparisons=m, replicates=300)
+        for m in (1, 10)
+    )
+    assert one.level == 0.95
+    assert ten.level == pytest.approx(0.995)
+    assert ten.eps_min > one.eps_min > one.violation
+    assert almost_stochastic_order(a + 100, b, rng, paired=False, replicates=50).eps_min == 0.0
+
+
+def test_the_bound_covers_the_true_violation() -> None:
+    # Equal means, the first with the larger spread: by symmetry the true violation ratio is 1/2.
+    rng = np.random.default_rng(13)
+    covered = 0
+    for _ in range(200):
+        a, b = rng.normal(0, 2, 40), rng.normal(0, 1, 40)
+        covered += almost_stochastic_order(a, b, rng, paired=False, replicates=100).eps_min >= 0.5
+    assert covered / 200 > 0.9
+
+
+# --- posterior
+
+
+def test_posterior_is_a_t_distribution_around_the_estimate() -> None:
+    rng = np.random.default_rng(14)
+    draws = 0.3 + 0.2 * rng.standard_t(7, size=400_000)
+    found = posterior(0.3, 0.2, 7, 0.25)
+    assert found.better == pytest.approx((draws > 0).mean(), abs=0.003)
+    assert found.matters == pytest.approx((draws > 0.25).mean(), abs=0.003)
+    assert found.negligible == pytest.approx((np.abs(draws) < 0.25).mean(), abs=0.003)
+    assert found.matters + found.negligible + found.harmful == pytest.approx(1.0, rel=1e-12)
+    assert found.better == pytest.approx(1 - stats.t.sf(1.5, 7), rel=1e-9)
+    turned = posterior(-0.3, 0.2, 7, 0.25, higher_is_better=False)
+    assert turned == found
+
+
+def test_posterior_without_spread_is_all_or_nothing() -> None:
+    assert posterior(0.2, 0.0, 5, 0.1).matters == 1.0
+    assert posterior(0.0, 0.0, 5, 0.1).better == 0.5
+
+
+# --- the grid
+
+
+def test_block_means_correct_for_the_cells_that_a_block_lacks() -> None:
+    values = np.array([[1.0, 2.0, 3.0], [11.0, 12.0, np.nan]])
+    assert block_means(values) == pytest.approx([6.0, 7.0, 7.75])
+    full = np.arange(12.0).reshape(3, 4)
+    assert block_means(full) == pytest.approx(full.mean(axis=0))
+    nothing = np.array([[1.0, np.nan], [2.0, np.nan]])
+    assert np.isnan(block_means(nothing)[1])

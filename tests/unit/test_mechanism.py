@@ -1,0 +1,126 @@
+"""What the inference statistics do to the scores, on tables that one can count by hand."""
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from study import cli, collect, plan
+from study.mechanism import mechanism
+from study.plan import Plan
+from study.records import Store
+from tests import examples
+
+# (bn, dropout, right of 100 with moving, population and batch statistics)
+SCORES = [
+    ("none", 0.0, 90, 90, 90),
+    ("none", 0.0, 20, 20, 20),
+    ("none", 0.3, 92, 92, 92),
+    ("none", 0.3, 94, 94, 94),
+    ("stale", 0.0, 10, 95, 96),
+    ("stale", 0.0, 30, 97, 96),
+    ("stale", 0.3, 80, 40, 96),
+    ("stale", 0.3, 79, 80, 96),
+]
+# (bn, epoch, layer, ln of moving over true variance), two runs each
+GAP = [
+    ("stale", 0, 1, None),
+    ("stale", 0, 1, None),
+    ("stale", 1, 1, 2.0),
+    ("stale", 1, 1, 3.0),
+    ("stale", 1, 2, -4.0),
+    ("stale", 1, 2, -5.0),
+    ("stale", 2, 1, 1.0),
+    ("stale", 2, 1, 2.0),
+    ("stale", 2, 2, -3.0),
+    ("stale", 2, 2, None),
+]
+
+
+@pytest.fixture
+def explained() -> dict[str, Any]:
+    runs = pd.DataFrame(
+        SCORES, columns=["bn", "dropout", "test_correct", "test_correct_population", "test_correct_batch"]
+    ).assign(test_trials=100)
+    gap = pd.DataFrame(GAP, columns=["bn", "epoch", "layer", "log_variance_ratio"])
+    result = mechanism(runs, gap, ["bn", "dropout"], threshold=0.8)
+    # As the file has it.
+    return json.loads(json.dumps(result, allow_nan=False))
+
+
+def test_a_run_below_the_threshold_collapsed_and_one_on_it_did_not(explained: dict[str, Any]) -> None:
+    assert explained["threshold"] == 0.8
+    assert [(arm["level"], arm["runs"], arm["collapsed"]) for arm in explained["arms"]] == [
+        ("none", 4, 1),
+        ("stale", 4, 3),
+    ]
+
+
+def test_recovered_are_the_collapsed_that_population_statistics_save(explained: dict[str, Any]) -> None:
+    # A run that only population statistics bring down is none of them; one that they bring to the threshold is.
+    assert [arm["recovered_by_population"] for arm in explained["arms"]] == [0, 3]
+
+
+def test_medians_are_by_arm_and_way_of_scoring_in_percent(explained: dict[str, Any]) -> None:
+    none, stale = (arm["median_accuracy"] for arm in explained["arms"])
+    assert none == pytest.approx({"moving": 91.0, "population": 91.0, "batch": 91.0})
+    assert stale == pytest.approx({"moving": 54.5, "population": 87.5, "batch": 96.0})
+
+
+def test_the_gap_has_quantiles_by_layer_and_epoch_where_it_was_measured(explained: dict[str, Any]) -> None:
+    gap = explained["arms"][1]["gap"]
+    assert [(row["layer"], row["epoch"]) for row in gap] == [(1, 1), (1, 2), (2, 1), (2, 2)]
+    assert gap[0] == pytest.approx({"layer": 1, "epoch": 1, "q10": 2.1, "median": 2.5, "q90": 2.9})
+    assert gap[3] == pytest.approx({"layer": 2, "epoch": 2, "q10": -3.0, "median": -3.0, "q90": -3.0})
+    assert explained["arms"][0]["gap"] == []
+
+
+def test_the_final_factor_is_that_of_the_worst_layer_after_the_last_epoch(explained: dict[str, Any]) -> None:
+    # Layer 1 is off by exp(1.5), layer 2 by exp(3), too small as it is.
+    assert explained["arms"][1]["final_gap_factor"] == pytest.approx(math.exp(3))
+    assert explained["arms"][0]["final_gap_factor"] is None
+
+
+def test_every_cell_has_its_range_under_each_way_of_scoring(explained: dict[str, Any]) -> None:
+    assert [cell["levels"] for cell in explained["cells"]] == [
+        {"bn": bn, "dropout": dropout} for bn in ("none", "stale") for dropout in (0.0, 0.3)
+    ]
+    last = explained["cells"][3]
+    assert last["runs"] == 2
+    assert last["accuracy"]["moving"] == pytest.approx({"min": 79.0, "median": 79.5, "max": 80.0})
+    assert last["accuracy"]["population"] == pytest.approx({"min": 40.0, "median": 60.0, "max": 80.0})
+    assert last["accuracy"]["batch"] == pytest.approx({"min": 96.0, "median": 96.0, "max": 96.0})
+
+
+@pytest.mark.parametrize(
+    ("design", "training", "levels"),
+    [
+        ({"factors": {"dropout": None}}, {}, {"bn": "keras"}),
+        ({"factors": {"dropout": None, "epochs": [1, 2]}}, {}, {"bn": "keras", "epochs": 2}),
+        (
+            {"factors": {"bn": None}, "control": {"bn": None, "dropout": 0.0}},
+            {"bn": "keras"},
+            {"dropout": 0.3},
+        ),
+        ({"factors": {"bn": None}, "control": {"bn": None, "dropout": 0.0}}, {"bn": "none"}, {"dropout": 0.3}),
+    ],
+    ids=["bn alone", "a factor of whole numbers", "bn the same everywhere", "no bn anywhere"],
+)
+def test_any_design_can_be_explained(
+    tmp_path: Path, design: dict[str, Any], training: dict[str, Any], levels: dict[str, Any]
+) -> None:
+    planned = Plan(examples.resolved(design=design, training=training), "d" * 64)
+    store = Store(tmp_path / "runs")
+    examples.fill(store, planned)
+    plan.write(planned, tmp_path)
+    collect.write(collect.collect(planned, store), tmp_path)
+    command = f"explain {tmp_path}/design.json --runs {tmp_path}/runs.parquet --gap {tmp_path}/statistics_gap.parquet"
+    assert cli.main([*command.split(), "--out", str(tmp_path / "mechanism.json")]) == 0
+    result = json.loads((tmp_path / "mechanism.json").read_text())
+    assert result["cells"][-1]["levels"] == levels
+    arm = result["arms"][-1]
+    assert arm["level"] == planned.runs()[-1][1].settings["bn"]
+    assert bool(arm["gap"]) == (arm["level"] != "none")

@@ -1,0 +1,248 @@
+"""The mixed model of a study: what a user may ask, what the boundary does, what it costs, what is refused."""
+
+import json
+import time
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from study.errors import StudyError
+from study.stats.lmm import fit_mixed
+from study.stats.mixed import mixed_json
+from study.stats.mixed_inference import MixedInference
+from study.stats.table import RunTable, build_table
+from tests.dense_mixed_model import as_table, factorial_table
+from tests.oracle import load
+
+
+def oracle_table(name):
+    return build_table(load(name)[0], ["bn", "dropout", "lr"], "none", "seed", response="y")
+
+
+def balanced(shape, blocks, seed=0, sds=(1.0, 0.7, 1.0)):
+    return factorial_table(shape, blocks, seed, sds=sds)
+
+
+def with_score(table, score):
+    return RunTable(table.frame.assign(score=score), table.factors, table.block, table.control, response="score")
+
+
+def stratum_f(table, factor):
+    """F of a factor against its interaction with the block: repeated-measures analysis of variance, by hand."""
+    means = table.frame.groupby([table.block, factor], observed=True)["score"].mean().unstack()
+    values = means.to_numpy()
+    effect = values.mean(0) - values.mean()
+    residual = values - values.mean(1, keepdims=True) - effect
+    blocks, levels = values.shape
+    f = blocks * (effect**2).sum() / (levels - 1) / ((residual**2).sum() / ((blocks - 1) * (levels - 1)))
+    return f, (blocks - 1) * (levels - 1)
+
+
+def test_a_random_interaction_above_zero_gives_the_repeated_measures_f():
+    table = balanced((4, 3), 9, seed=5)
+    model = fit_mixed(table, "response")
+    assert (model.variances > 0.0).all()
+    f, df2 = stratum_f(table, "alpha")
+    for ddf in ("kenward-roger", "satterthwaite"):
+        test = MixedInference(model).term_test(("alpha",), ddf)
+        assert (test.F, test.df2) == pytest.approx((f, df2), rel=1e-7)
+
+
+def test_variances_of_a_balanced_design_are_the_mean_squares_solution():
+    table = balanced((4, 3), 9, seed=5)
+    model = fit_mixed(table, "response")
+    frame = table.frame.assign(
+        residual=table.frame["score"]
+        - table.frame.groupby(list(table.factors), observed=True)["score"].transform("mean")
+    )
+    of_block = frame.groupby("rat")["residual"].mean()
+    of_pair = frame.groupby(["rat", "alpha"], observed=True)["residual"].mean()
+    within = frame["residual"].to_numpy() - of_pair.loc[list(zip(frame["rat"], frame["alpha"], strict=True))].to_numpy()
+    ms_run = (within**2).sum() / (8 * 4 * 2)
+    ms_pair = 3 * ((of_pair - of_block.reindex(of_pair.index.get_level_values(0)).to_numpy()) ** 2).sum() / (8 * 3)
+    ms_block = 12 * (of_block**2).sum() / 8
+    expected = [(ms_block - ms_pair) / 12, (ms_pair - ms_run) / 3, ms_run]
+    assert [*model.variances, model.residual_variance] == pytest.approx(expected, rel=1e-7)
+
+
+@pytest.mark.parametrize("blocks", [2, 3, 4, 5, 9])
+def test_kenward_roger_keeps_the_design_s_degrees_of_freedom_at_the_boundary(blocks):
+    # Whatever the blocks' number, 2 and 4 degrees of freedom included, where the formula divides zero by zero.
+    table = balanced((3, 2), blocks, seed=3)
+    centred = table.frame["score"] - table.frame.groupby("rat")["score"].transform("mean")
+    centred -= centred.groupby([table.frame["rat"], table.frame["alpha"]], observed=True).transform("mean")
+    centred += np.random.default_rng(blocks).normal(0.0, 0.01, len(centred))
+    model = fit_mixed(with_score(table, centred), "response")
+    assert list(model.variances) == [0.0, 0.0]
+    inference = MixedInference(model)
+    kr = [inference.term_test(term) for term in [("alpha",), ("beta",), ("alpha", "beta")]]
+    assert [test.df2 for test in kr] == pytest.approx([2 * (blocks - 1), 3 * (blocks - 1), 3 * (blocks - 1)], rel=1e-9)
+    satterthwaite = inference.term_test(("alpha",), "satterthwaite")
+    assert satterthwaite.df2 == pytest.approx(6 * blocks - 6)
+    np.testing.assert_allclose(kr[0].F, satterthwaite.F, rtol=1e-9)
+
+
+def test_a_singular_fit_says_so_in_words_and_a_regular_one_does_not():
+    singular = mixed_json(oracle_table("boundary"))
+    assert singular["singular"] is True
+    assert singular["message"].startswith("Singular fit: seed, seed:bn explain no more than chance")
+    assert singular["variance_components"]["seed"] == 0.0
+    regular = mixed_json(oracle_table("seedslope"))
+    assert regular["singular"] is False
+    assert "Singular" not in regular["message"]
+
+
+def test_the_result_is_complete_and_plain_json():
+    table = oracle_table("missing")
+    result = mixed_json(table, random="seed + seed:bn", margin=0.05)
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    assert list(result["variance_components"]) == ["seed", "seed:bn", "residual"]
+    assert [row["term"] for row in result["terms"]] == [
+        "bn", "dropout", "lr", "bn:dropout", "bn:lr", "dropout:lr", "bn:dropout:lr",
+    ]  # fmt: skip
+    wanted = {"term", "df1", "F_kr", "df2_kr", "p_kr", "F_satterthwaite", "df2_satterthwaite", "p_satterthwaite"}
+    assert set(result["terms"][0]) == wanted
+    assert [row["level"] for row in result["contrasts"]] == ["keras", "contrib", "contrib_stale", "pkmital"]
+    assert all(row["reference"] == "none" and row["p_equivalence"] is not None for row in result["contrasts"])
+    assert [row["term"] for row in result["variance_intervals"]] == ["seed", "seed:bn", "residual"]
+    assert len(result["random_effects"]) == 20 + 20 * 5
+    assert len(result["simple_effects"]) == 4 * (2 + 3)
+
+
+def test_type_two_tests_are_reported_when_asked_for():
+    frame, expected = load("missing")
+    table = build_table(frame, ["bn", "dropout", "lr"], "none", "seed", response="y")
+    result = mixed_json(table, random="seed", kind="II")
+    assert [row["df2_kr"] for row in result["terms"]] == pytest.approx([r["DenDF"] for r in expected["anova_kr_II"]])
+
+
+def test_counts_are_analysed_as_log_odds_of_error_or_percentage_points():
+    frame, expected = load("missing")
+    table = build_table(frame, ["bn", "dropout", "lr"], "none", "seed", successes="test_correct", trials="test_n")
+    log_odds = fit_mixed(table, "log_odds", "seed")
+    assert log_odds.loglik == pytest.approx(expected["lmer"]["loglik"], rel=1e-9)
+    points = fit_mixed(table, "pp", "seed")
+    assert (points.cell_means > 95.0).all()
+
+
+def test_the_unit_of_the_response_does_not_change_any_test():
+    table = factorial_table((3, 2), 9, 2, keep=0.75)
+    plain = fit_mixed(table, "response")
+    scaled = fit_mixed(with_score(table, 1e4 + 1e-5 * table.frame["score"]), "response")
+    np.testing.assert_allclose(scaled.variances, 1e-10 * plain.variances, rtol=1e-5)
+    for ddf in ("kenward-roger", "satterthwaite"):
+        one, other = (MixedInference(model).term_test(("alpha",), ddf) for model in (plain, scaled))
+        assert (one.F, one.df2) == pytest.approx((other.F, other.df2), rel=1e-5)
+
+
+def test_the_order_of_the_rows_does_not_matter():
+    table = factorial_table((3, 2), 9, 2, keep=0.75)
+    shuffled = RunTable(
+        table.frame.sample(frac=1.0, random_state=1), table.factors, table.block, table.control, response="score"
+    )
+    one, other = (fit_mixed(some, "response") for some in (table, shuffled))
+    assert one.loglik == pytest.approx(other.loglik, rel=1e-12)
+    np.testing.assert_allclose(one.variances, other.variances, rtol=1e-7)
+
+
+@pytest.mark.parametrize(
+    ("shape", "blocks", "missing"), [((5, 2, 3), 333, 0.0), ((5, 2, 3), 333, 0.04), ((5, 10, 10), 20, 0.04)]
+)
+def test_ten_thousand_runs_take_seconds(shape, blocks, missing):
+    table = factorial_table(shape, blocks, 1, keep=1.0 - missing)
+    start = time.process_time()
+    result = mixed_json(table)
+    assert time.process_time() - start < 10.0
+    assert result["variance_components"]["residual"] == pytest.approx(1.0, abs=0.1)
+    assert result["second_opinion"]["state"] == "not attempted"
+
+
+def test_the_default_leaves_out_an_interaction_that_equals_the_runs():
+    table = balanced((4,), 9)
+    assert fit_mixed(table, "response").random == ("rat",)
+    assert fit_mixed(balanced((4, 2), 9), "response").random == ("rat", "rat:alpha")
+
+
+def test_without_a_block_there_is_no_mixed_model():
+    table = balanced((3, 2), 5)
+    loose = RunTable(table.frame, table.factors, None, table.control, response="score")
+    assert mixed_json(loose) is None
+    with pytest.raises(StudyError, match="needs a block"):
+        fit_mixed(loose, "response")
+
+
+@pytest.mark.parametrize(
+    ("random", "told"),
+    [
+        ("rat + alpha", "'alpha' does not contain the block 'rat'; write rat:alpha"),
+        ("rat + rat:bn", "'bn' is not a column"),
+        ("rat +", "'' is not a column"),
+        ("rat + rat", "'rat' is repeated"),
+        ("rat:alpha + alpha:rat", "'alpha:rat' is repeated"),
+        ("rat + rat:alpha:beta", "cannot tell rat:alpha:beta and the residual apart"),
+    ],
+)
+def test_random_terms_that_cannot_be_are_refused_in_one_line(random, told):
+    with pytest.raises(StudyError, match=told) as refused:
+        fit_mixed(balanced((3, 2), 9), "response", random)
+    assert "\n" not in str(refused.value)
+
+
+def test_an_empty_cell_is_named():
+    frame = balanced((3, 2), 9).frame
+    frame = frame[~((frame["alpha"] == "a1") & (frame["beta"] == "b1"))]
+    table = RunTable(frame, ("alpha", "beta"), "rat", "a0", response="score")
+    with pytest.raises(StudyError, match="none has alpha=a1, beta=b1"):
+        fit_mixed(table, "response")
+
+
+@pytest.mark.parametrize(
+    "score",
+    [
+        lambda table: np.ones(len(table.frame)),
+        lambda table: table.cell_index() / 3.0,
+        lambda table: table.cell_index() / 3.0 + np.sqrt(table.block_index()),
+        lambda table: table.cell_index() / 3.0 + np.sin(table.block_index() * (1.0 + table.frame["alpha"].cat.codes)),
+    ],
+    ids=["constant", "constant within cells", "cells and blocks alone", "cells and blocks by level alone"],
+)
+def test_a_response_without_noise_is_refused_without_a_warning(score):
+    table = balanced((3, 2), 5)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        with pytest.raises(StudyError, match=r"no noise to judge by|no variation between runs"):
+            fit_mixed(with_score(table, np.asarray(score(table))), "response")
+
+
+def test_values_that_are_not_finite_and_too_few_runs_are_refused():
+    table = balanced((3, 2), 5)
+    with pytest.raises(StudyError, match="finite response"):
+        fit_mixed(with_score(table, table.frame["score"].where(table.frame.index > 0)), "response")
+    first = table.frame["rat"] == "r0"
+    with pytest.raises(StudyError, match="at least two values of the block"):
+        fit_mixed(RunTable(table.frame[first], table.factors, "rat", "a0", response="score"), "response")
+    one_each = table.frame.drop_duplicates(["alpha", "beta"]).assign(rat=[f"r{i}" for i in range(6)])
+    with pytest.raises(StudyError, match="more runs than cells"):
+        fit_mixed(as_table(one_each, ("alpha", "beta")), "response")
+
+
+def test_an_unknown_method_or_scale_is_a_programming_error():
+    table = balanced((3, 2), 5)
+    with pytest.raises(ValueError, match="unknown method"):
+        fit_mixed(table, "response", method="reml")
+    with pytest.raises(ValueError, match="unknown scale"):
+        fit_mixed(table, "log")
+    with pytest.raises(ValueError, match="REML fits only"):
+        MixedInference(fit_mixed(table, "response", method="ML")).term_test(("alpha",))
+
+
+def test_no_level_or_factor_name_matters():
+    frame = balanced((3, 2), 9, seed=5).frame
+    renamed = frame.rename(columns={"alpha": "x y", "beta": "C", "rat": "Intercept"})
+    table = RunTable(renamed, ("x y", "C"), "Intercept", "a0", response="score")
+    one, other = fit_mixed(table, "response"), fit_mixed(balanced((3, 2), 9, seed=5), "response")
+    assert one.random == ("Intercept", "Intercept:x y")
+    assert one.loglik == other.loglik
+    assert isinstance(pd.DataFrame(mixed_json(table)["terms"]), pd.DataFrame)

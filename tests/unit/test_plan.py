@@ -1,0 +1,95 @@
+"""The design as a file."""
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from study import design, plan
+from study.errors import StudyError
+from study.plan import Plan
+from tests.examples import resolved
+
+
+def test_a_plan_that_was_written_is_read_as_it_was(tmp_path: Path, small_plan: Plan) -> None:
+    plan.write(small_plan, tmp_path)
+    read = plan.read(tmp_path / "design.json")
+    assert read == small_plan
+    assert read.runs() == small_plan.runs()
+    assert read.digest == small_plan.digest
+
+
+def test_the_design_file_holds_what_later_steps_need(tmp_path: Path) -> None:
+    words = {"titles": {"bn": "batch normalisation"}, "labels": {"bn": {"none": "no BN"}, "dropout": {"0.3": "30 %"}}}
+    planned = Plan(resolved(report=words, study={"name": "small", "question": "Why?"}), "d" * 64)
+    plan.write(planned, tmp_path)
+    content = json.loads((tmp_path / "design.json").read_text())
+    assert content.pop("config") == planned.config
+    assert content.pop("plan_digest") == design.plan_digest(planned.config)
+    assert content == {
+        "schema": 1,
+        "name": "small",
+        "question": "Why?",
+        "network": "asker",
+        "factors": [
+            {
+                "name": "bn",
+                "title": "batch normalisation",
+                "levels": ["none", "keras"],
+                "labels": ["no BN", "keras"],
+            },
+            {"name": "dropout", "title": "dropout", "levels": [0.0, 0.3], "labels": ["0.0", "30 %"]},
+        ],
+        "block": "seed",
+        "seeds": [0, 1, 2],
+        "control": {"factor": "bn", "level": "none"},
+        "runs_planned": 12,
+        "plan": {"alpha": 0.05, "margin_pp": 0.1, "collapse_below": 0.9},
+        "epochs": 2,
+        "batch_size": 50,
+        "train_images": 400,
+        "data": {"name": "mnist", "digest": "d" * 64},
+    }
+
+
+def test_the_table_of_runs_has_every_run_with_its_levels_and_its_training(tmp_path: Path, small_plan: Plan) -> None:
+    plan.write(small_plan, tmp_path)
+    with (tmp_path / "design.csv").open(newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert list(rows[0]) == ["run_id", "bn", "dropout", "seed", "trajectory"]
+    assert [(row["bn"], row["dropout"], row["seed"]) for row in rows] == [
+        (bn, dropout, seed) for bn in ("none", "keras") for dropout in ("0.0", "0.3") for seed in "012"
+    ]
+    assert [row["run_id"] for row in rows] == [run_id for run_id, _, _ in small_plan.runs()]
+    assert rows[-1]["trajectory"] == "bn~shared_dropout~0.3"
+
+
+def test_every_job_is_found_by_its_name(small_plan: Plan) -> None:
+    for job in design.jobs(small_plan.config):
+        assert small_plan.job(job.trajectory, job.block) == job
+
+
+@pytest.mark.parametrize(("trajectory", "block"), [("bn~shared_dropout~0.3", "0-4"), ("bn~libs_dropout~0.3", "0-2")])
+def test_a_job_that_the_design_lacks_is_named_with_those_it_has(small_plan: Plan, trajectory: str, block: str) -> None:
+    with pytest.raises(StudyError) as caught:
+        small_plan.job(trajectory, block)
+    message = str(caught.value)
+    assert f"{trajectory} with seeds {block}" in message
+    assert "bn~none_dropout~0.0" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    "content", [None, "", "{", "[]", "3", '{"schema": 1}', '{"schema": 2, "config": {}}', b"\xff\xfe"]
+)
+def test_a_design_that_cannot_be_read_is_named_with_what_to_type(tmp_path: Path, content: str | bytes | None) -> None:
+    path = tmp_path / "design.json"
+    if content is not None:
+        path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(StudyError) as caught:
+        plan.read(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert "`--forcerun design`" in message
+    assert "\n" not in message

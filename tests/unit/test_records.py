@@ -1,0 +1,194 @@
+"""The record of a run: what is written is what is read, and nothing else is."""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from study.errors import StudyError
+from study.plan import Plan
+from study.records import Record, Score, Store
+from tests import examples
+
+
+@pytest.fixture
+def record(small_plan: Plan) -> Record:
+    """A run with batch normalisation."""
+    _, cell, seed = small_plan.runs()[-1]
+    return examples.record(small_plan, cell, seed)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(tmp_path / "runs")
+
+
+def with_checksum(body: dict[str, Any]) -> str:
+    """The text of a record whose checksum fits whatever it says; the formula is that of the format, not of the code."""
+    body = {name: value for name, value in body.items() if name != "checksum"}
+    checksum = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+    return json.dumps(body | {"checksum": checksum})
+
+
+def refusal(text: str) -> str:
+    with pytest.raises(StudyError) as caught:
+        Record.from_json(text, "runs/a.json")
+    message = str(caught.value)
+    assert message.startswith("runs/a.json: ")
+    assert "`--forcerun train`" in message
+    assert "\n" not in message
+    return message
+
+
+def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The path of every value in a JSON document that holds no other."""
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else None
+    if parts is None:
+        yield path
+    else:
+        for key, item in parts:
+            yield from leaves(item, (*path, key))
+
+
+def test_a_record_that_was_written_is_read_as_it_was(record: Record, store: Store) -> None:
+    path = store.write(record)
+    assert path == store.root / record.id[:2] / f"{record.id}.json"
+    assert store.load(record.id) == record
+    assert store.load(record.id).to_json() == path.read_text(encoding="utf-8")
+
+
+def test_a_diverged_run_is_a_sound_record(small_plan: Plan, store: Store) -> None:
+    _, cell, seed = small_plan.runs()[0]
+    record = examples.record(small_plan, cell, seed, diverged=True)
+    store.write(record)
+    assert store.load(record.id) == record
+    assert store.load(record.id).test.loss["moving"] is None
+
+
+def test_floats_are_kept_to_the_last_bit(record: Record, store: Store) -> None:
+    values = [0.1 + 0.2, 5e-324, 1.7976931348623157e308, -0.0, 1 / 3]
+    store.write(dataclasses.replace(record, cost={**record.cost, "values": values}))
+    assert [value.hex() for value in store.load(record.id).cost["values"]] == [value.hex() for value in values]
+
+
+def test_a_number_that_json_has_not_cannot_become_a_record(record: Record, store: Store) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        store.write(dataclasses.replace(record, cost={**record.cost, "training_seconds": float("nan")}))
+    assert not store.root.exists()
+
+
+def test_the_checksum_is_the_sha256_of_the_sorted_json_of_the_rest(record: Record) -> None:
+    assert json.loads(record.to_json()) == json.loads(with_checksum(json.loads(record.to_json())))
+
+
+def test_any_single_value_that_was_changed_is_noticed(record: Record) -> None:
+    whole = json.loads(record.to_json())
+    paths = list(leaves(whole))
+    assert len(paths) > 60
+    for path in paths:
+        damaged = json.loads(record.to_json())
+        holder = damaged
+        for part in path[:-1]:
+            holder = holder[part]
+        old = holder[path[-1]]
+        holder[path[-1]] = old + 1 if isinstance(old, int | float) else "x" if old is None else old[:-1] + "~"
+        message = refusal(json.dumps(damaged))
+        assert path == ("schema",) or "its checksum does not fit" in message
+
+
+@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Record)])
+def test_a_field_that_was_taken_out_is_noticed_even_with_a_checksum_that_fits(record: Record, name: str) -> None:
+    body = json.loads(record.to_json())
+    del body[name]
+    assert "checksum" in refusal(json.dumps(body))
+    assert f"'{name}'" in refusal(with_checksum(body))
+
+
+def test_a_field_that_no_record_has_is_noticed_even_with_a_checksum_that_fits(record: Record) -> None:
+    assert "'more'" in refusal(with_checksum(json.loads(record.to_json()) | {"more": 1}))
+
+
+def test_a_record_cut_off_at_any_byte_is_refused(record: Record, store: Store) -> None:
+    path = store.write(record)
+    content = path.read_bytes()
+    assert content.endswith(b"}\n")
+    for length in [*range(0, len(content) - 2, 7), len(content) - 2]:
+        path.write_bytes(content[:length])
+        with pytest.raises(StudyError, match=r"truncated|not text"):
+            store.load(record.id)
+    assert "räknare".encode() in content
+    path.write_bytes(content[: content.index("ä".encode()) + 1])
+    with pytest.raises(StudyError, match="not text"):
+        store.load(record.id)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "null", "3", "[]", "{}", '"text"', '{"schema": 1}', '{"checksum": ""}', "{'a': 1}"]
+)
+def test_json_that_is_no_record_is_refused(text: str) -> None:
+    assert "JSON" in refusal(text) or "not the record of a run" in refusal(text)
+
+
+@pytest.mark.parametrize("schema", [0, 2, "1", None])
+def test_a_record_of_another_schema_is_refused(record: Record, schema: object) -> None:
+    message = refusal(with_checksum(json.loads(record.to_json()) | {"schema": schema}))
+    assert f"schema {schema!r}, allowed: 1" in message
+
+
+IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
+    "an unknown status": ({"status": "killed"}, "status is 'killed', allowed: ok, diverged"),
+    "more right than images": (
+        {"test": Score(10, {"moving": 11, "population": 1, "batch": 1}, {})},
+        "test.correct.moving is 11, allowed: 0 to 10",
+    ),
+    "fewer right than none": (
+        {"validation": Score(10, {"moving": 1, "population": -1, "batch": 1}, {})},
+        "validation.correct.population is -1, allowed: 0 to 10",
+    ),
+    "a way of scoring that is missing": ({"test": Score(10, {"moving": 1}, {})}, "needed: moving, population, batch"),
+    "a curve with a gap": ({"curve": {"epoch": [1, 2], "train_loss": [0.5]}}, "curve differ in length"),
+}
+
+
+@pytest.mark.parametrize("name", IMPOSSIBLE)
+def test_values_that_cannot_be_are_refused_even_with_a_checksum_that_fits(record: Record, name: str) -> None:
+    changes, words = IMPOSSIBLE[name]
+    assert words in refusal(dataclasses.replace(record, **changes).to_json())
+
+
+def test_the_record_of_another_run_under_this_name_is_refused(small_plan: Plan, store: Store) -> None:
+    (_, cell, one), (other_id, _, _) = small_plan.runs()[:2]
+    record = examples.record(small_plan, cell, one)
+    other = store.path(other_id)
+    other.parent.mkdir(parents=True)
+    other.write_text(record.to_json(), encoding="utf-8")
+    with pytest.raises(StudyError, match=f"{other_id}.json: holds the record of run {record.id}; "):
+        store.load(other_id)
+    assert store.missing([other_id]) == [other_id]
+
+
+def test_a_record_that_does_not_exist_is_named_with_what_to_type(store: Store) -> None:
+    with pytest.raises(StudyError, match=r"ab/abcd.json: no such record; .*`--forcerun train`"):
+        store.load("abcd")
+
+
+def test_missing_are_the_absent_and_the_damaged(small_plan: Plan, store: Store) -> None:
+    examples.fill(store, small_plan)
+    run_ids = [run_id for run_id, _, _ in small_plan.runs()]
+    assert store.missing(run_ids) == []
+    store.path(run_ids[3]).unlink()
+    damaged = store.path(run_ids[5])
+    damaged.write_text(damaged.read_text().replace('"seed": 2', '"seed": 3'))
+    assert store.missing(run_ids) == [run_ids[3], run_ids[5]]
+    # For progress a file is enough.
+    assert store.count(run_ids) == len(run_ids) - 1
+
+
+def test_writing_leaves_one_file_a_run_and_no_other(small_plan: Plan, store: Store) -> None:
+    examples.fill(store, small_plan)
+    found = sorted(path.name for path in store.root.rglob("*") if path.is_file())
+    assert found == sorted(f"{run_id}.json" for run_id, _, _ in small_plan.runs())

@@ -1,0 +1,354 @@
+"""The page: whole, self-contained, safe, and honest about what it is given."""
+
+import itertools
+import json
+import re
+import shutil
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import altair as alt
+import pandas as pd
+import pytest
+import vl_convert
+
+from study.cli import main
+from study.errors import StudyError
+from study.report import page, text, theme
+from study.report.charts.axes import error_axis, ratio_ticks
+from study.report.charts.effects import window
+from study.report.charts.figure import Figure
+from study.report.page import build, render
+from study.report.payload import columnar, embedded, records
+from study.report.results import Results, level_key, read_results
+from study.report.sections import sections
+from study.report.verdict import verdict
+from tests.report_fixture import Arm, Scenario, write_results
+
+SMALL = Scenario(seeds=5, epochs=4, lr=(1e-3,))
+HOSTILE = Scenario(
+    arms=(
+        Arm("none", "<script>alert(1)</script>"),
+        Arm("</script>", '</script><img src=x onerror="alert(2)">', gain=0.2, decay=0.9),
+        Arm("a.b['c']", "{{ 7 * 7 }} & \u2028 \\u003c", gain=0.2, decay=0.999),
+    ),
+    seeds=4,
+    epochs=3,
+    lr=(1e-3,),
+    name="<b>name</b>",
+    question="<script>alert(3)</script>?",
+    title="<i>title</i>",
+)
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_results(tmp_path_factory.mktemp("results") / "small", SMALL)
+
+
+@pytest.fixture(scope="module")
+def small_page(small: Path) -> str:
+    return render(read_results(small))
+
+
+@pytest.fixture
+def copy(small: Path, tmp_path: Path) -> Path:
+    """The small results, to be damaged."""
+    return shutil.copytree(small, tmp_path / "copy")
+
+
+class Elements(HTMLParser):
+    """The start tags of a page, outside of scripts."""
+
+    def __init__(self, page_: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page_)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+
+def figures(results: Results) -> list[Figure]:
+    items = [item for section in sections(results, verdict(results)) for item in section.items]
+    return [item for item in items if isinstance(item, Figure)]
+
+
+def payload(page_: str) -> dict:
+    found = re.search(r'<script type="application/json" id="report-data">(.*?)</script>', page_, re.DOTALL)
+    assert found
+    return json.loads(found.group(1))
+
+
+def test_the_page_names_nothing_outside_of_itself(small_page: str) -> None:
+    for tag, attributes in Elements(small_page).found:
+        assert tag not in {"link", "iframe", "object", "embed"}
+        assert attributes.get("src") is None
+        assert (attributes.get("href") or "#").startswith("#")
+    style = re.search(r"<style>(.*?)</style>", small_page, re.DOTALL)
+    assert style
+    assert "url(" not in style.group(1)
+    assert "@import" not in style.group(1)
+
+
+def test_the_library_is_embedded_once(small_page: str) -> None:
+    assert small_page.count(page.library()[:200]) == 1
+
+
+def test_headings_are_in_order_and_every_link_has_its_target(small_page: str) -> None:
+    elements = Elements(small_page).found
+    levels = [int(tag[1]) for tag, _ in elements if re.fullmatch(r"h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    assert {a["href"][1:] for tag, a in elements if tag == "a" and a.get("href")} <= set(ids)
+
+
+def test_table_headers_carry_a_scope(small_page: str) -> None:
+    assert all(attributes.get("scope") for tag, attributes in Elements(small_page).found if tag == "th")
+
+
+def test_every_figure_has_numbers_in_words_and_titled_axes(small: Path) -> None:
+    found = figures(read_results(small))
+    assert {figure.key for figure in found} >= {"effects", "runs", "scores", "statistics-gap", "curves", "collapse"}
+    for figure in found:
+        assert re.search(r"\d", figure.alternative), figure.key
+        assert figure.caption
+        for panels in figure.variants.values():
+            for panel in panels:
+                for channel in ("x", "y"):
+                    assert titled(panel.spec, channel), (figure.key, channel)
+
+
+def titled(spec: dict, channel: str) -> bool:
+    """Whether an axis of the channel, if any is drawn, has a title."""
+    if "spec" in spec:
+        return titled(spec["spec"], channel)
+    definitions = [layer.get("encoding", {}).get(channel, {}) for layer in spec.get("layer", [spec])]
+    drawn = [d for d in definitions if "field" in d and d.get("axis", {}) is not None]
+    return not drawn or any(d.get("title") for d in drawn)
+
+
+def test_every_specification_is_valid_and_compiles(small: Path) -> None:
+    for figure in figures(read_results(small)):
+        data = {name: records(table.head(60)) for name, table in figure.data.items()}
+        for panels in figure.variants.values():
+            for panel in panels:
+                spec = {**panel.spec, "datasets": panel.spec.get("datasets", {}) | data}
+                alt.Chart.from_dict(spec, validate=True)
+                vl_convert.vegalite_to_vega(spec)
+
+
+def test_the_page_shows_the_numbers_of_the_files(small: Path, small_page: str) -> None:
+    visible = re.sub(r"<script.*?</script>", "", small_page, flags=re.DOTALL)
+    for row in json.loads((small / "analysis" / "contrasts.json").read_text()):
+        if row["scale"] == "pp":
+            assert text.difference(row["estimate"]) in visible
+            assert text.interval(row["ci_low"], row["ci_high"]) in visible
+    for row in json.loads((small / "analysis" / "cells.json").read_text()):
+        assert text.accuracy(row["median"]) in visible
+    assert "0123456789abcdef0123456789abcdef01234567" in visible
+
+
+def test_no_raw_factor_code_stands_where_a_word_is_known(small_page: str) -> None:
+    visible = re.sub(r"<(script|style).*?</\1>", "", small_page, flags=re.DOTALL)
+    words = re.sub(r"<[^>]*>", " ", visible)
+    assert not re.search(r"contrib_stale|\bnan\b|\bNone\b|seed:bn|\bundefined\b", words)
+
+
+def test_text_from_the_study_is_shown_and_never_run(tmp_path: Path) -> None:
+    page_ = render(read_results(write_results(tmp_path / "hostile", HOSTILE)))
+    elements = Elements(page_).found
+    assert [tag for tag, _ in elements].count("script") == 3
+    assert not [tag for tag, _ in elements if tag in {"img", "b", "i"}]
+    assert not [name for _, attributes in elements for name in attributes if name.startswith("on")]
+    data = payload(page_)
+    assert '</script><img src=x onerror="alert(2)">' in json.dumps(data["datasets"], ensure_ascii=False).replace(
+        '\\"', '"'
+    )
+    assert "{{ 7 * 7 }}" in page_
+
+
+def test_embedded_json_can_end_no_script_and_start_no_comment() -> None:
+    value = {"</script>": ["<!--", "\u2028", "&amp;", "]]>"]}
+    text_ = embedded(value)
+    assert not re.search(r"[<>&\u2028]", text_)
+    assert json.loads(text_) == value
+
+
+def test_columnar_tables_come_back_as_they_were() -> None:
+    table = pd.DataFrame(
+        {"word": ["a", "b", "a", "a", None], "n": [1, 2, 3, 4, 5], "x": [0.5, None, 1.5, 2.0, 0.1 + 0.2]}
+    )
+    found = columnar(table)
+    assert [found["word"]["words"][code] for code in found["word"]["codes"]] == ["a", "b", "a", "a", None]
+    assert found["n"] == [1, 2, 3, 4, 5]
+    assert found["x"] == [0.5, None, 1.5, 2.0, 0.1 + 0.2]
+
+
+def test_an_unfinished_study_is_stamped_and_infers_nothing(tmp_path: Path) -> None:
+    page_ = render(read_results(write_results(tmp_path / "interim", replace(SMALL, done=3))))
+    assert "INTERIM 30 of 50 runs." in page_
+    keys = set(payload(page_)["figures"])
+    assert {"runs", "curves", "scores"} <= keys
+    assert not keys & {"effects", "effects-by-cell", "specification", "wrong-way", "power", "interaction-1"}
+    assert "better and matters" not in re.sub(r"<section id=\"methods\".*?</section>", "", page_, flags=re.DOTALL)
+
+
+def test_the_study_without_optional_files_is_a_page_without_their_sections(copy: Path) -> None:
+    for path in (copy / "analysis").glob("*.json"):
+        if path.stem not in {"contrasts", "cells"}:
+            path.unlink()
+    for name in ("mechanism.json", "provenance.json", "curves.parquet", "statistics_gap.parquet", "runs.parquet"):
+        (copy / name).unlink()
+    page_ = render(read_results(copy))
+    assert set(payload(page_)["figures"]) == {"effects"}
+    assert "Verdict" in page_
+
+
+def test_a_table_of_any_study_needs_no_design_and_no_word_about_bn(tmp_path: Path) -> None:
+    table = pd.DataFrame(
+        [
+            {"method": method, "size": size, "subject": subject, "score": 10.0 + bonus + subject % 3 + 0.1 * size}
+            for method, bonus in (("old", 0.0), ("new", 2.0))
+            for size in (1, 2)
+            for subject in range(6)
+        ]
+    )
+    table["score"] += table.index % 5 * 0.01
+    table.to_csv(tmp_path / "table.csv", index=False)
+    arguments = [
+        "analyze",
+        str(tmp_path / "table.csv"),
+        "--response",
+        "score",
+        "--factor",
+        "method",
+        "--factor",
+        "size",
+    ]
+    assert main([*arguments, "--block", "subject", "--control", "method=old", "--out", str(tmp_path / "out")]) == 0
+    assert main(["report", str(tmp_path / "out")]) == 0
+    page_ = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    visible = re.sub(r"<(script|style).*?</\1>", "", page_, flags=re.DOTALL)
+    assert "Does method make a difference?" in visible
+    assert "Better than old" in visible
+    assert not re.search(r"batch|moving|normalis|accuracy|\bBN\b|\bpp\b", visible)
+
+
+def test_the_main_figure_is_saved_as_svg_and_png(copy: Path) -> None:
+    build(copy)
+    svg = (copy / "figures" / "effects.svg").read_text()
+    assert svg.startswith("<svg")
+    assert "var(--" not in svg
+    assert (copy / "figures" / "effects.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_command_prints_the_verdict_and_the_path(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    target = copy / "page.html"
+    assert main(["report", str(copy), "--out", str(target)]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed == [verdict(read_results(copy)).line, str(target)]
+    assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+
+
+def test_a_damaged_file_is_one_clear_line(copy: Path) -> None:
+    path = copy / "analysis" / "contrasts.json"
+    path.write_text('[{"level": "keras"')
+    with pytest.raises(StudyError, match=r"contrasts\.json: damaged, not JSON"):
+        read_results(copy)
+    path.write_text('[{"level": "keras"}]')
+    with pytest.raises(StudyError, match=r"contrasts\.json: row 1 lacks ci_high, ci_low"):
+        read_results(copy)
+    path.write_text('{"level": "keras"}')
+    with pytest.raises(StudyError, match=r"contrasts\.json: found a dict, expected a list"):
+        read_results(copy)
+
+
+def test_a_damaged_table_is_one_clear_line(copy: Path) -> None:
+    (copy / "runs.parquet").write_bytes(b"PAR1 and no more")
+    with pytest.raises(StudyError, match=r"runs\.parquet: damaged"):
+        read_results(copy)
+
+
+def test_results_of_another_version_are_one_clear_line(copy: Path) -> None:
+    path = copy / "analysis" / "power.json"
+    power = json.loads(path.read_text())
+    del power["main"]["seeds_for"]
+    path.write_text(json.dumps(power))
+    with pytest.raises(StudyError, match=r"no 'seeds_for', which this version reads"):
+        render(read_results(copy))
+
+
+def test_a_folder_without_results_says_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(StudyError, match="run the analysis first"):
+        read_results(tmp_path)
+    with pytest.raises(StudyError, match="no such results directory"):
+        read_results(tmp_path / "absent")
+
+
+def test_one_level_has_one_spelling() -> None:
+    assert len({level_key(value) for value in (2e-4, "0.0002", "2e-4", "0.00020")}) == 1
+    assert level_key("1_000") == "1_000"
+    assert level_key("keras") == "keras"
+
+
+def test_the_window_keeps_small_effects_readable_beside_a_collapse() -> None:
+    low, high = window([(0.2, 0.1, 0.3), (-89.0, -90.0, -88.0)], 0.1)
+    assert -0.5 < low < -0.1
+    assert 0.3 < high < 0.5
+    assert window([(-89.0, -90.0, -88.0)], 0.1)[0] < -89.0
+
+
+def test_numbers_have_sensible_digits_and_a_true_minus() -> None:
+    assert [text.difference(v) for v in (0.1234, -0.004, -12.345, 0.0)] == ["+0.12", "0.00", "−12.3", "0.00"]
+    assert [text.significant(v) for v in (0.03671, 1.234, 5923.0, 0.0)] == ["0.037", "1.2", "5,900", "0"]
+    assert [text.times(v) for v in (0.861, 1.05, 66.2, 1034.0)] == ["0.86", "1.05", "66", "1,000"]
+    assert [text.p_value(p) for p in (0.0003, 0.0321, 0.5, None)] == ["<\u202f0.001", "0.032", "0.50", "–"]
+    assert [text.share(s) for s in (0.0, 0.0002, 0.025, 0.37, 0.9999, 1.0)] == [
+        "0\u202f%",
+        "<\u202f0.1\u202f%",
+        "2.5\u202f%",
+        "37\u202f%",
+        ">\u202f99.9\u202f%",
+        "100\u202f%",
+    ]
+    assert text.listing(["a", "b", "c"]) == "a, b and c"
+    assert text.moment("2025-11-20T09:05:00+01:00") == "20 Nov 2025, 08:05 UTC"
+
+
+@pytest.mark.parametrize(("low", "high"), [(0.9, 1.02), (0.35, 1.05), (0.5, 700.0), (0.99, 1.01), (1e-3, 1e4)])
+def test_a_ratio_axis_has_a_few_round_ticks_and_no_effect_among_them(low: float, high: float) -> None:
+    ticks = ratio_ticks(low, high)
+    assert 1.0 in ticks
+    assert 1 <= len(ticks) <= 8
+    assert all(low <= tick <= high for tick in ticks)
+
+
+def test_a_log_error_axis_holds_all_errors() -> None:
+    scale = error_axis([0.6, 91.0])["scale"]
+    assert scale.domain[0] < 0.6
+    assert scale.domain[1] > 91.0
+
+
+@pytest.mark.parametrize("palette", [theme.LIGHT, theme.DARK])
+def test_series_and_text_stand_out_from_the_paper(palette: dict[str, str]) -> None:
+    for name in theme.SERIES:
+        assert contrast(palette[name], palette["paper"]) >= 3.0, name
+    for name in ("ink", "soft", "accent", "good", "bad", "even", "unsure"):
+        assert contrast(palette[name], palette["paper"]) >= 4.5, name
+        assert contrast(palette[name], palette["wash"]) >= 4.5, name
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast ratio of two colours (WCAG 2.2)."""
+
+    def luminance(colour: str) -> float:
+        channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    light, dark = sorted((luminance(first), luminance(second)), reverse=True)
+    return (light + 0.05) / (dark + 0.05)
