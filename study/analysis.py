@@ -102,7 +102,7 @@ def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> 
         "ranks": _ranks(table, plan),
         "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
         "missing": missing(table, plan.higher_is_better),
-        "power": _power(table, plan),
+        "power": _power(table, plan, absent),
         "cells": cells(table, plan.collapse_below),
         "curves": None if curves is None else curve_bands(curves, table.factors, "successes", "trials"),
         "curve_contrasts": _curve_contrasts(table, plan, curves),
@@ -244,7 +244,7 @@ def _ranks(table: RunTable, plan: Plan) -> dict[str, Any] | None:
     return {"scale": scale, "blocks": len(means), "arms": arms, **found}
 
 
-def _power(table: RunTable, plan: Plan) -> dict[str, Any]:
+def _power(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any] | None:
     blocks = table.frame[table.block].nunique() if table.block else int(np.bincount(table.cell_index()).min())
     unit = plan.margin or float(np.std(table.values(table.scales()[-1])))
     aim = Aim(
@@ -254,7 +254,11 @@ def _power(table: RunTable, plan: Plan) -> dict[str, Any]:
         contrasts=len(table.arms),
         alpha=plan.alpha,
     )
-    return plan_from_pilot(table, aim)
+    try:
+        return plan_from_pilot(table, aim)
+    except StudyError as error:
+        absent["power"] = str(error)
+        return None
 
 
 def _curve_contrasts(table: RunTable, plan: Plan, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:

@@ -49,7 +49,7 @@ def resolve(config: Any) -> dict[str, Any]:
     import jsonschema
 
     schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
-    config = _plain(config)
+    config = _plain(config, schema, schema["$defs"])
     _check_finite(config)
     if isinstance(config, dict) and isinstance(config.get("design"), dict):
         for key in ("factors", "control"):
@@ -68,15 +68,32 @@ def resolve(config: Any) -> dict[str, Any]:
     return config
 
 
-def _plain(value: Any) -> Any:
-    """A deep copy of plain Python objects, with exponents that YAML took for text as numbers."""
+def _plain(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
+    """A deep copy of plain Python objects; where the schema wants no text, a text that means a number is one.
+
+    Snakemake reads what is nested in `--config` as texts, all of it.
+    """
+    if "$ref" in schema:
+        schema = definitions[schema["$ref"].rsplit("/", 1)[-1]] | schema
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        known, others = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        return {str(key): _plain(item, known.get(str(key), others), definitions) for key, item in value.items()}
     if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, str) and _EXPONENT_WITHOUT_DOT.fullmatch(value):
-        return float(value)
+        return [_plain(item, schema.get("items", {}), definitions) for item in value]
+    if isinstance(value, str) and schema.get("type") != "string" and "enum" not in schema:
+        return _scalar(value)
     return value
+
+
+def _scalar(text: str) -> Any:
+    """The number, truth value or null that `text` means in YAML; `text` itself if it means none."""
+    if _EXPONENT_WITHOUT_DOT.fullmatch(text):
+        return float(text)
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
+    return value if value is None or isinstance(value, bool | int | float) else text
 
 
 def _check_finite(value: Any, path: tuple[str | int, ...] = ()) -> None:

@@ -19,7 +19,7 @@ class CountFit:
         variances: of the random intercepts, in the order given.
         phi: of a beta-binomial; None for a binomial.
         loglik: maximised (Laplace) log likelihood with all constants.
-        converged: whether the gradient vanished.
+        converged: whether the gradient vanished; if not, numbers may be NaN and are not to be used.
     """
 
     cell_means: np.ndarray
@@ -52,9 +52,11 @@ def fit_counts(family: Binomial | BetaBinomial, cell: np.ndarray, groups: tuple[
         options={"gtol": 1e-3, "maxiter": 500, "hess_inv0": np.diag(model.scale(start) ** 2)},
     )
     theta = found.x
-    curvature = model.curvature(theta)
-    inverse = linalg.pinvh(curvature)
     value, gradient = model.negative(theta)
+    curvature = model.curvature(theta)
+    if not (np.isfinite(value) and np.isfinite(curvature).all()):
+        return _no_fit(model)
+    inverse = linalg.pinvh(curvature)
     for _ in range(8):  # Newton steps with one curvature, to the digits that the search leaves open
         step = inverse @ gradient
         better, there = model.negative(theta - step)
@@ -75,6 +77,11 @@ def fit_counts(family: Binomial | BetaBinomial, cell: np.ndarray, groups: tuple[
     )
 
 
+def _no_fit(model: "_Laplace") -> CountFit:
+    nothing = np.full(model.cells, np.nan)
+    return CountFit(nothing, np.diag(nothing), (), None, np.nan, False)
+
+
 class _Laplace:
     """The negative marginal log likelihood of (cell means, one sd a grouping, log phi) and its gradient.
 
@@ -91,8 +98,14 @@ class _Laplace:
     def start(self) -> np.ndarray:
         k, n = (np.bincount(self.cell, weights=x, minlength=self.cells) for x in (self.family.k, self.family.n))
         means = np.log((k + 0.5) / (n - k + 0.5))
-        phi = [np.log(self.family.n.mean())] if self.family.dispersed else []
+        phi = [self._phi_of_moments(means)] if self.family.dispersed else []
         return np.concatenate([means, np.full(len(self.groups), 0.1), phi])
+
+    def _phi_of_moments(self, means: np.ndarray) -> float:
+        """log phi from Pearson's dispersion, 1 + (n - 1) / (phi + 1) of a beta-binomial."""
+        p, n = special.expit(means)[self.cell], self.family.n
+        dispersion = float(np.mean((self.family.k - n * p) ** 2 / (n * p * (1 - p))))
+        return float(np.log(np.clip((n.mean() - 1) / max(dispersion - 1, 1e-6) - 1, 0.5, 1e6)))
 
     def scale(self, theta: np.ndarray) -> np.ndarray:
         """About how far each parameter moves the likelihood by one unit."""
@@ -102,6 +115,18 @@ class _Laplace:
         return np.concatenate([means, np.full(others, 1.0 / np.sqrt(len(self.cell)))])
 
     def negative(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+        """Infinite where the approximation does not exist (no maximum in the random effects)."""
+        with np.errstate(all="ignore"):
+            try:
+                value, gradient = self._negative(theta)
+            except linalg.LinAlgError:
+                value, gradient = np.inf, np.zeros(len(theta))
+        if np.isfinite(value) and np.isfinite(gradient).all():
+            return value, gradient
+        self._mode = [np.zeros(size) for size in self.sizes]
+        return np.inf, np.zeros(len(theta))
+
+    def _negative(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         fixed, sds = theta[: self.cells][self.cell], theta[self.cells : self.cells + len(self.groups)]
         log_phi = float(theta[-1]) if self.family.dispersed else 0.0
         v, parts = self._find_mode(fixed, sds, log_phi)

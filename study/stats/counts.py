@@ -24,7 +24,7 @@ def counts(table: RunTable) -> dict[str, Any] | None:
             (a random intercept a block), "binomial, block and run" (one a run too), "beta-binomial, block"; the last
             three only if there is a block;
           loglik (None for quasi-binomial), variances (name -> variance on log odds), phi (of the beta-binomial),
-          converged, contrasts: rows of level, control, estimate (difference of log odds of error; negative is better),
+          converged (if not, no numbers are given), contrasts: rows of level, control, estimate (difference of log odds of error; negative is better),
           se, statistic, df (None: normal), p. They are unadjusted and secondary: the headline's error is not theirs.
     """
     if not table.counts:
@@ -56,6 +56,10 @@ def counts(table: RunTable) -> dict[str, Any] | None:
             if df <= 0 and name != "binomial, block":
                 continue
             fit = fit_counts(family, cell, groups)
+            if not fit.converged:
+                models.append({"model": name, **dict.fromkeys(("loglik", "phi")), "variances": {}, "contrasts": []})
+                models[-1]["converged"] = False
+                continue
             row = _model(table, name, fit.cell_means, fit.covariance, fit.loglik)
             row["variances"] = dict(zip(names, fit.variances, strict=True))
             models.append({**row, "phi": fit.phi, "converged": fit.converged})

@@ -135,7 +135,10 @@ def model_at(
 
 
 def _search(patterns: BlockPatterns, null: Likelihood, *, reml: bool) -> Minimum:
-    """The lowest deviance from two starts: the method of moments, and every variance as large as the residual's."""
+    """The lowest deviance from several starts, since the likelihood may have more than one maximum.
+
+    They are the method of moments, every random variance as large as the residual's, and each one alone.
+    """
 
     def deviance(ratios: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         if ratios.max() > 10.0 * LARGEST_RATIO:
@@ -143,7 +146,8 @@ def _search(patterns: BlockPatterns, null: Likelihood, *, reml: bool) -> Minimum
         fit = likelihood(patterns, ratios, reml=reml)
         return fit.deviance, *fit.deviance_derivatives()
 
-    starts = [_moment_ratios(null), np.ones(patterns.terms)]
+    alone = np.eye(patterns.terms) if patterns.terms > 1 else np.empty((0, 1))
+    starts = [_moment_ratios(null), np.ones(patterns.terms), *alone]
     ends = [minimise(deviance, start, np.zeros(patterns.terms)) for start in starts]
     return min(ends, key=lambda end: end.value)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from study.training.layers import add_bias
+
 EPSILON = 1e-3
 
 
@@ -45,7 +47,7 @@ def normalise_batch(
         The normalised values, the mean, and the biased variance, shape (channels,).
     """
     y, mean, unbiased, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=tf.nn.bias_add(x, tf.cast(bias, x.dtype)),
+        x=add_bias(x, tf.cast(bias, x.dtype)),
         scale=gamma,
         offset=beta,
         mean=[],
