@@ -50,7 +50,7 @@ def collect(plan: Plan, store: Store) -> Tables:
     for run_id, cell, seed in planned:
         record = store.load(run_id)
         records.append(record)
-        key = {"run_id": run_id, **cell.levels, "seed": seed}
+        key = {"run_id": run_id, **_levels(cell, plan), "seed": seed}
         rows.append(key | _row(record, cell))
         curves.append(pd.DataFrame(key | record.curve | {"validation_trials": record.validation.trials}))
         if record.gap is not None:
@@ -72,6 +72,14 @@ def write(tables: Tables, folder: Path) -> None:
     with replacing(folder / "runs.csv") as temporary:
         tables.runs.drop(columns="correct_bits").to_csv(temporary, index=False)
     write_json(folder / "provenance.json", tables.provenance)
+
+
+def _levels(cell: Cell, plan: Plan) -> dict[str, Any]:
+    """The cell's levels; a negative control is a word, so beside it the levels of its factor are words too."""
+    if not plan.config["design"]["negative_control"]:
+        return cell.levels
+    (focus,) = plan.config["design"]["control"]
+    return cell.levels | {focus: str(cell.levels[focus])}
 
 
 def _row(record: Record, cell: Cell) -> dict[str, Any]:

@@ -14,6 +14,11 @@ from study.training.version import ENGINE_VERSION
 # Settings of `training` that no result depends on.
 CONVENIENCES = ("checkpoint_every",)
 
+# The level of the factor of interest that stands for the control trained again under other seeds (an A/A comparison),
+# and how far those seeds are from the block's; beyond every seed that a configuration may name.
+NEGATIVE_CONTROL = "control_again"
+OTHER_SEEDS = 2**31
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -24,11 +29,13 @@ class Cell:
         settings: all that decides a training beside the seed and the data: the configuration's settings, overridden by
             `levels`.
         trajectory: the name of the training that produces it; cells of one name share their trainings.
+        seed_offset: how far the seed it is trained with is from the seed of its block.
     """
 
     levels: dict[str, Any]
     settings: dict[str, Any]
     trajectory: str
+    seed_offset: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,20 +60,35 @@ class Job:
         return hashlib.sha256(_canonical(identity)).hexdigest()[:8]
 
 
+def factors(config: dict[str, Any]) -> dict[str, list[Any]]:
+    """The factors and their levels, the negative control among them if the design has one."""
+    declared = config["design"]["factors"]
+    if not config["design"]["negative_control"]:
+        return declared
+    (focus,) = config["design"]["control"]
+    return declared | {focus: [*declared[focus], NEGATIVE_CONTROL]}
+
+
 def cells(config: dict[str, Any]) -> list[Cell]:
     """Cross all factors of a resolved configuration, in the order of the configuration, the last factor fastest."""
-    factors = config["design"]["factors"]
+    crossed = factors(config)
+    ((focus, control),) = config["design"]["control"].items()
     result = []
-    for combination in itertools.product(*factors.values()):
-        levels = dict(zip(factors, combination, strict=True))
-        settings = {name: value for name, value in (config["training"] | levels).items() if name not in CONVENIENCES}
-        result.append(Cell(levels, settings, _trajectory(levels, settings, config)))
+    for combination in itertools.product(*crossed.values()):
+        levels = dict(zip(crossed, combination, strict=True))
+        again = levels[focus] == NEGATIVE_CONTROL
+        chosen = config["training"] | levels | ({focus: control} if again else {})
+        settings = {name: value for name, value in chosen.items() if name not in CONVENIENCES}
+        offset = OTHER_SEEDS if again else 0
+        result.append(Cell(levels, settings, _trajectory(levels, settings, config), offset))
     return result
 
 
 def _trajectory(levels: dict[str, Any], settings: dict[str, Any], config: dict[str, Any]) -> str:
     # BN implementations differ in their inference statistics alone, so one training carries all of them.
-    shared = config["execution"]["share_trajectories"] and settings["bn"] != "none"
+    shared = (
+        config["execution"]["share_trajectories"] and settings["bn"] != "none" and levels.get("bn") == settings["bn"]
+    )
     return "_".join(f"{name}~{'shared' if shared and name == 'bn' else level}" for name, level in levels.items())
 
 

@@ -36,7 +36,7 @@ class Plan:
         return design.plan_digest(self.config)
 
     def run_id(self, cell: design.Cell, seed: int) -> str:
-        return design.run_id(cell.settings, seed, self.data_digest)
+        return design.run_id(cell.settings, seed + cell.seed_offset, self.data_digest)
 
     def runs(self) -> list[tuple[str, design.Cell, int]]:
         """(identity, cell, seed) of every run, in the order of the design."""
@@ -64,7 +64,7 @@ def write(plan: Plan, folder: Path | str) -> None:
     folder = Path(folder)
     config = plan.config
     words = config["report"]
-    factors = config["design"]["factors"]
+    factors = design.factors(config)
     ((focus, control),) = config["design"]["control"].items()
     runs = plan.runs()
     write_json(
@@ -79,7 +79,7 @@ def write(plan: Plan, folder: Path | str) -> None:
                     "name": name,
                     "title": words["titles"].get(name, name),
                     "levels": levels,
-                    "labels": [words["labels"].get(name, {}).get(str(level), str(level)) for level in levels],
+                    "labels": [_label(words["labels"].get(name, {}), level, control) for level in levels],
                 }
                 for name, levels in factors.items()
             ],
@@ -102,6 +102,12 @@ def write(plan: Plan, folder: Path | str) -> None:
     for run_id, cell, seed in runs:
         writer.writerow([run_id, *cell.levels.values(), seed, cell.trajectory])
     write_text(folder / "design.csv", table.getvalue())
+
+
+def _label(words: dict[str, str], level: Any, control: Any) -> str:
+    if level == design.NEGATIVE_CONTROL:
+        return f"{_label(words, control, control)}, other seeds"
+    return words.get(str(level), str(level))
 
 
 def read(path: Path | str) -> Plan:

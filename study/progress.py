@@ -26,11 +26,8 @@ def line(plan: Plan, store: Store, job: Job, seed: int, record: Record) -> str:
         if record.status == "diverged"
         else f"{100 * record.test.correct['moving'] / record.test.trials:.1f} %"
     )
-    if left and lately:
-        remaining = f", about {_duration(left * (time.time() - started) / lately)} left"
-    else:
-        remaining = ""
-    return f"[study] {done} of {len(runs)} runs{remaining}  ({words}, seed {seed}: {outcome})"
+    pace = f", about {_duration(left * (time.time() - started) / lately)} left" if left and lately else ""
+    return f"[study] {done} of {len(runs)} runs{pace}  ({words}, seed {seed}: {outcome})"
 
 
 def _duration(seconds: float) -> str:

@@ -9,6 +9,9 @@ from study.stats.count_families import BetaBinomial, Binomial
 from study.stats.count_mixed import fit_counts
 from study.stats.table import RunTable
 
+# Beyond this many runs the models with a term of each run take longer than they are worth.
+MOST_RUNS = 3000
+
 
 def counts(table: RunTable) -> dict[str, Any] | None:
     """Contrasts on log odds of error from models of the counts, averaged over the cells of the other factors.
@@ -22,10 +25,11 @@ def counts(table: RunTable) -> dict[str, Any] | None:
           model: "binomial" (its standard errors are too small by sqrt(dispersion): for comparison only),
             "quasi-binomial" (the same with that factor, t with df), and by the Laplace approximation "binomial, block"
             (a random intercept a block), "binomial, block and run" (one a run too), "beta-binomial, block"; the last
-            three only if there is a block;
+            three only if there is a block, the last two up to 3,000 runs;
           loglik (None for quasi-binomial), variances (name -> variance on log odds), phi (of the beta-binomial),
-          converged (if not, no numbers are given), contrasts: rows of level, control, estimate (difference of log odds of error; negative is better),
-          se, statistic, df (None: normal), p. They are unadjusted and secondary: the headline's error is not theirs.
+          converged (if not, no numbers are given), contrasts: rows of level, control, estimate (difference of log odds
+            of error; negative is better), se, statistic, df (None: normal), p. They are unadjusted and secondary: the
+            headline's error is not theirs.
     """
     if not table.counts:
         return None
@@ -53,7 +57,7 @@ def counts(table: RunTable) -> dict[str, Any] | None:
             ("binomial, block and run", plain, (run, block), ("run", table.block)),
             ("beta-binomial, block", BetaBinomial(k, n), (block,), (table.block,)),
         ):
-            if df <= 0 and name != "binomial, block":
+            if name != "binomial, block" and (df <= 0 or len(k) > MOST_RUNS):
                 continue
             fit = fit_counts(family, cell, groups)
             if not fit.converged:

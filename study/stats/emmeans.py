@@ -152,6 +152,8 @@ def _adjust(found: Estimates, adjust: str, levels: int, alpha: float) -> tuple[n
     if adjust == "dunnettx":
         quantiles = {df: dunnettx_quantile(alpha, count, df) for df in set(found.df)}
         return p, np.array([dunnettx_sf(ti, count, df) for ti, df in each]), np.array([quantiles[d] for d in found.df])
+    if not np.isfinite(t).all():
+        return p, np.full(count, np.nan), np.full(count, np.nan)
     largest = MaxT(found.covariance / np.outer(found.se, found.se))
     return (
         p,

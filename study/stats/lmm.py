@@ -137,7 +137,7 @@ def model_at(
 def _search(patterns: BlockPatterns, null: Likelihood, *, reml: bool) -> Minimum:
     """The lowest deviance from several starts, since the likelihood may have more than one maximum.
 
-    They are the method of moments, every random variance as large as the residual's, and each one alone.
+    They are the method of moments, every random variance as large as the residual's, and each one alone with the sum.
     """
 
     def deviance(ratios: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
@@ -146,8 +146,9 @@ def _search(patterns: BlockPatterns, null: Likelihood, *, reml: bool) -> Minimum
         fit = likelihood(patterns, ratios, reml=reml)
         return fit.deviance, *fit.deviance_derivatives()
 
-    alone = np.eye(patterns.terms) if patterns.terms > 1 else np.empty((0, 1))
-    starts = [_moment_ratios(null), np.ones(patterns.terms), *alone]
+    moments = _moment_ratios(null)
+    alone = max(moments.sum(), 1.0) * np.eye(patterns.terms)
+    starts = [moments, np.ones(patterns.terms), *(alone if patterns.terms > 1 else [])]
     ends = [minimise(deviance, start, np.zeros(patterns.terms)) for start in starts]
     return min(ends, key=lambda end: end.value)
 

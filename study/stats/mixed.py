@@ -42,7 +42,7 @@ def mixed_json(
     profile = VarianceProfile(model)
     intervals = [profile.interval(term, alpha) for term in range(len(model.random) + 1)]
     opinion = second_opinion(table, model)
-    return {
+    result = {
         "schema": 1,
         "scale": model.scale,
         "method": model.method,
@@ -62,10 +62,10 @@ def mixed_json(
                 "term": one.term,
                 "sd": one.sd,
                 "sd_low": one.low,
-                "sd_high": _finite(one.high),
+                "sd_high": one.high,
                 "variance": one.sd**2,
                 "variance_low": one.low**2,
-                "variance_high": _finite(one.high**2),
+                "variance_high": one.high**2,
             }
             for one in intervals
         ],
@@ -91,6 +91,7 @@ def mixed_json(
         "random_effects": [asdict(effect) for effect in random_effects(model)],
         "second_opinion": {**asdict(opinion), "variances": list(opinion.variances)},
     }
+    return {key: _without_nan(value) for key, value in result.items()}
 
 
 def _terms(inference: MixedInference, kind: str) -> list[dict[str, Any]]:
@@ -113,8 +114,13 @@ def _terms(inference: MixedInference, kind: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _finite(value: float) -> float | None:
-    return value if np.isfinite(value) else None
+def _without_nan(value: Any) -> Any:
+    """The value with None in place of every number that does not exist or is infinite."""
+    if isinstance(value, dict):
+        return {key: _without_nan(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and not np.isfinite(value) else value
 
 
 def _rows(comparisons: list[Comparison]) -> list[dict[str, Any]]:

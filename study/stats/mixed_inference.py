@@ -21,7 +21,7 @@ DDF = ("kenward-roger", "satterthwaite", "asymptotic")
 
 @dataclass(frozen=True)
 class FTest:
-    """F statistic of a linear hypothesis, its degrees of freedom and p value."""
+    """F statistic of a linear hypothesis, its degrees of freedom and p value; nan where the method gives none."""
 
     F: float
     df1: int
@@ -54,7 +54,7 @@ class MixedInference:
         covariance = rows @ self._covariance(ddf) @ rows.T
         return Estimates(
             estimate=rows @ self.model.cell_means,
-            se=np.sqrt(np.diag(covariance)),
+            se=np.sqrt(np.where(np.diag(covariance) > 0.0, np.diag(covariance), np.nan)),
             df=self._row_degrees(rows, ddf),
             covariance=covariance,
         )
@@ -66,12 +66,13 @@ class MixedInference:
         quadratic = float(effect @ np.linalg.solve(rows @ self._covariance(ddf) @ rows.T, effect)) / q
         if ddf == "kenward-roger":
             scale, df2 = self._kenward_roger(rows)
-            quadratic *= scale
+            # Two or three blocks full of holes can be too few for the method's expansion to make sense.
+            quadratic = quadratic * scale if df2 > 0.0 and scale > 0.0 else np.nan
         elif ddf == "satterthwaite":
             df2 = self._satterthwaite(rows)
         else:
             df2 = np.inf
-        return FTest(quadratic, q, df2, float(stats.f.sf(quadratic, q, df2)))
+        return FTest(quadratic, q, df2 if np.isfinite(quadratic) else np.nan, float(stats.f.sf(quadratic, q, df2)))
 
     def term_test(self, term: tuple[str, ...], ddf: str = "kenward-roger", kind: str = "III") -> FTest:
         """The type I, II or III test of one fixed term, given by its factors."""

@@ -57,7 +57,7 @@ def run(job: Job, plan: Plan, store: Store, threads: int, on_record: Callable[[J
         for seed, lacking in missing.items():
             if lacking:
                 checkpoint = store.checkpoint(plan.run_id(cells[0], seed))
-                result = trainer.run(seed, checkpoint)
+                result = trainer.run(seed + cells[0].seed_offset, checkpoint)
                 for cell in lacking:
                     record = _record(plan, cell, seed, data, result, len(lacking), circumstances)
                     store.write(record)
@@ -111,7 +111,7 @@ def _record(
     return Record(
         id=plan.run_id(cell, seed),
         settings=cell.settings,
-        seed=seed,
+        seed=seed + cell.seed_offset,
         data=data.digest,
         engine=ENGINE_VERSION,
         status="diverged" if result.diverged else "ok",

@@ -160,11 +160,18 @@ REFUSED = {
     "a share of an epoch": ({"training": {"epochs": 1.5}}, "training.epochs", "1.5", "a whole number"),
     "dropout that is false": ({"training": {"dropout": False}}, "training.dropout", "False", "a number"),
     "no seeds in a job": ({"execution": {"seeds_per_job": 0}}, "execution.seeds_per_job", "0", "1 or more"),
-    "sharing in words": ({"execution": {"share_trajectories": "no"}}, "share_trajectories", "'no'", "true or false"),
+    "sharing in words": (
+        {"execution": {"share_trajectories": "perhaps"}},
+        "share_trajectories",
+        "'perhaps'",
+        "true or false",
+    ),
     "an error rate of a half": ({"plan": {"alpha": 0.5}}, "plan.alpha", "0.5", "less than 0.5"),
     "a margin of 0": ({"plan": {"margin_pp": 0}}, "plan.margin_pp", "0", "more than 0"),
     "a collapse above 1": ({"plan": {"collapse_below": 90}}, "plan.collapse_below", "90", "1 or less"),
     "an unknown loss": ({"training": {"loss": "naive-log"}}, "training.loss", "'naive-log'", "did you mean naive_log?"),
+    "an epoch that is true in text": ({"training": {"epochs": "true"}}, "training.epochs", "True", "a whole number"),
+    "a number in words": ({"training": {"lr": "[high"}}, "training.lr", "'[high'", "a number"),
     "no data": ({"data": {"source": ""}}, "data.source", "''", "not empty"),
     "a control of no factor": (
         {"design": {"control": {"bn": None, "lr": 0.1}}},
@@ -254,6 +261,24 @@ def test_an_exponent_without_a_dot_is_a_number() -> None:
     assert loaded["lr"][0] == "2e-4"
     config = resolved(design={"factors": {"lr": loaded["lr"]}})
     assert config["design"]["factors"]["lr"] == [0.0002, 0.001, 0.005, 0.01]
+
+
+def test_texts_are_numbers_where_no_text_is_wanted() -> None:
+    # What Snakemake makes of `--config 'design={...}' ...`.
+    texts = {
+        "study": {"name": "2026"},
+        "design": {"factors": {"bn": "null", "dropout": ["0", "0.3"]}, "control": {"bn": "null", "dropout": "0.3"}},
+        "training": {"lr": "5e-3", "epochs": "7"},
+        "execution": {"share_trajectories": "false"},
+        "report": {"labels": {"dropout": {"0.3": "1e3"}}},
+    }
+    config = resolved(texts | {"design": texts["design"] | {"seeds": ["0", "1"]}})
+    assert config["study"]["name"] == "2026"
+    assert config["design"] == {"factors": {"dropout": [0.0, 0.3]}, "control": {"dropout": 0.3}, "seeds": [0, 1]}
+    assert (config["training"]["lr"], config["training"]["epochs"]) == (0.005, 7)
+    assert config["execution"]["share_trajectories"] is False
+    assert config["report"]["labels"] == {"dropout": {"0.3": "1e3"}}
+    assert resolved(design={"seeds": "4"})["design"]["seeds"] == 4
 
 
 def test_numbers_have_one_type_however_they_are_written() -> None:

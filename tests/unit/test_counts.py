@@ -140,17 +140,17 @@ def test_the_laplace_likelihood_is_near_the_integral() -> None:
     assert found.loglik == pytest.approx(exact, abs=0.02)
 
 
-def analysed(name: str) -> dict[str, Any]:
-    result = counts(reference_table(name))
+@pytest.fixture(scope="module")
+def null_counts() -> dict[str, Any]:
+    result = counts(reference_table("null"))
     assert result is not None
     json.dumps(result, allow_nan=False)
     return result
 
 
-def test_dispersion_agrees_with_the_reference_and_statsmodels() -> None:
-    table = reference_table("interaction")
-    found = analysed("interaction")
-    assert found["dispersion"] == pytest.approx(load("interaction")[1]["glm"]["dispersion"], rel=1e-9)
+def test_dispersion_agrees_with_the_reference_and_statsmodels(null_counts: dict[str, Any]) -> None:
+    table, found = reference_table("null"), null_counts
+    assert found["dispersion"] == pytest.approx(load("null")[1]["glm"]["dispersion"], rel=1e-9)
     k, n = (table.frame[column].to_numpy(dtype=float) for column in ("test_correct", "test_n"))
     design = pd.get_dummies(table.cell_index()).to_numpy(float)
     model = sm.GLM(1 - k / n, design, family=sm.families.Binomial(), var_weights=n).fit(scale="X2")
@@ -162,8 +162,8 @@ def test_dispersion_agrees_with_the_reference_and_statsmodels() -> None:
     assert quasi["se"] == pytest.approx(float(np.squeeze(test.sd)), rel=1e-9)
 
 
-def test_a_model_without_run_variation_claims_too_small_errors() -> None:
-    found = {row["model"]: row["contrasts"][0]["se"] for row in analysed("null")["models"]}
+def test_a_model_without_run_variation_claims_too_small_errors(null_counts: dict[str, Any]) -> None:
+    found = {row["model"]: row["contrasts"][0]["se"] for row in null_counts["models"]}
     assert found["binomial"] < 0.7 * found["quasi-binomial"]
     assert found["binomial, block"] < 0.7 * found["binomial, block and run"]
     assert found["beta-binomial, block"] == pytest.approx(found["binomial, block and run"], rel=0.05)
@@ -174,3 +174,15 @@ def test_infinite_log_odds_give_no_model() -> None:
     assert counts(build_table(frame, ["a"], "x", "s", "k", "n")) is None
     response = build_table(frame.assign(y=1.0), ["a"], "x", "s", response="y")
     assert counts(response) is None
+
+
+def test_collapsed_runs_leave_finite_numbers_or_none() -> None:
+    table = reference_table("missing")
+    frame = table.frame.copy()
+    hit = np.random.default_rng(1).random(len(frame)) < 0.05
+    frame.loc[hit, "test_correct"] = 3000
+    found = counts(build_table(frame, list(table.factors), "none", "seed", "test_correct", "test_n"))
+    assert found is not None
+    json.dumps(found, allow_nan=False)
+    assert found["dispersion"] > 100
+    assert all(row["converged"] or not row["contrasts"] for row in found["models"])

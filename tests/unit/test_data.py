@@ -1,5 +1,6 @@
 """The images: the right ones, split as promised, and damage is told in one line."""
 
+import ast
 import gzip
 import hashlib
 import os
@@ -167,6 +168,15 @@ def test_a_truncated_gz_file_is_refused(folder: Path, kept: float) -> None:
     assert refusal(folder).startswith(f"{folder / name}.gz: ")
 
 
+def test_a_gz_file_with_an_impossible_block_is_refused(folder: Path) -> None:
+    path = folder / f"{data.FILES[3]}.gz"
+    content = bytearray(gzip.compress((folder / data.FILES[3]).read_bytes()))
+    # The first byte after the header of 10: the type of the block, of which there are three.
+    content[10] |= 0b110
+    path.write_bytes(content)
+    assert refusal(folder).startswith(f"{path}: cannot be read, the file is damaged")
+
+
 def test_a_gz_file_that_is_none_is_refused(folder: Path) -> None:
     path = folder / f"{data.FILES[3]}.gz"
     path.write_text("<html>404 Not Found</html>")
@@ -219,44 +229,54 @@ def test_files_that_do_not_fit_each_other_are_refused(folder: Path, arrays: dict
 
 # -- Keras's own download
 
-LOAD = "from study.training import data; print(data.load('keras').digest)"
-# Keras knows the hash of its own archive; ours holds the same arrays, but no archive has its bytes.
-WITHOUT_HASH = """
+TWO_LOADS = """
+import os, sys
+from pathlib import Path
+from study.errors import StudyError
+from study.training import data
+
+try:
+    data.load("keras")
+except StudyError as error:
+    print(repr(str(error)))
+
+# Keras knows the hash of its own archive. Ours holds the same arrays, but no other archive has the bytes of that one.
 from keras.src.datasets import mnist
 get_file = mnist.get_file
 mnist.get_file = lambda file_hash, **others: get_file(**others)
+home = Path(os.environ["KERAS_HOME"])
+(home / "mnist.npz").rename(home / "datasets" / "mnist.npz")
+print(data.load("keras").digest)
 """
 
 
-def load_with_keras(home: Path, before: str = "") -> subprocess.CompletedProcess[str]:
-    """Load in a process whose Keras has `home` as its folder and no network."""
-    nowhere = "http://127.0.0.1:9"
-    environment = os.environ | {
-        "KERAS_HOME": str(home),
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-        **dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), nowhere),
-    }
-    for name in ("no_proxy", "NO_PROXY"):
-        environment.pop(name, None)
-    code = "from study.errors import StudyError\ntry:\n    " + LOAD + "\nexcept StudyError as error:\n    print(error)"
-    return subprocess.run(
-        [sys.executable, "-c", before + code], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
-    )
-
-
-def test_keras_without_a_network_is_told_in_one_line(tmp_path: Path) -> None:
-    message = load_with_keras(tmp_path).stdout.splitlines()[-1]
-    assert message.startswith("data.source: keras: the download failed (")
-    assert message.endswith("use `mnist`, the bundled copy of the same data")
-
-
-def test_keras_gives_the_digest_of_the_bundled_files(tmp_path: Path, mnist: data.Dataset) -> None:
-    (tmp_path / "datasets").mkdir()
+@pytest.fixture(scope="module")
+def said_with_keras(tmp_path_factory: pytest.TempPathFactory, mnist: data.Dataset) -> list[str]:
+    """What a process without a network says of `keras`, first with nothing in Keras's folder, then with MNIST in it."""
+    home = tmp_path_factory.mktemp("keras")
     np.savez(
-        tmp_path / "datasets" / "mnist.npz",
+        home / "mnist.npz",
         x_train=np.concatenate([mnist.train.images, mnist.validation.images]),
         y_train=np.concatenate([mnist.train.labels, mnist.validation.labels]),
         x_test=mnist.test.images,
         y_test=mnist.test.labels,
     )
-    assert load_with_keras(tmp_path, WITHOUT_HASH).stdout.splitlines()[-1] == mnist.digest
+    nobody = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    environment = os.environ | nobody | {"KERAS_HOME": str(home), "TF_CPP_MIN_LOG_LEVEL": "3"}
+    for name in ("no_proxy", "NO_PROXY"):
+        environment.pop(name, None)
+    answer = subprocess.run(
+        [sys.executable, "-c", TWO_LOADS], cwd=PROJECT, env=environment, capture_output=True, text=True, check=True
+    )
+    return answer.stdout.splitlines()[-2:]
+
+
+def test_keras_without_a_network_is_told_in_one_line(said_with_keras: list[str]) -> None:
+    message = ast.literal_eval(said_with_keras[0])
+    assert message.startswith("data.source: keras: the download failed (")
+    assert message.endswith("use `mnist`, the bundled copy of the same data")
+    assert "\n" not in message
+
+
+def test_keras_gives_the_digest_of_the_bundled_files(said_with_keras: list[str], mnist: data.Dataset) -> None:
+    assert said_with_keras[1] == mnist.digest

@@ -45,7 +45,7 @@ def test_the_design_file_holds_what_later_steps_need(tmp_path: Path) -> None:
         "seeds": [0, 1, 2],
         "control": {"factor": "bn", "level": "none"},
         "runs_planned": 12,
-        "plan": {"alpha": 0.05, "margin_pp": 0.1, "collapse_below": 0.9},
+        "plan": {"alpha": 0.05, "margin_pp": 0.1, "tune": "lr", "collapse_below": 0.9},
         "epochs": 2,
         "batch_size": 50,
         "train_images": 400,

@@ -110,8 +110,8 @@ def test_collapse_comes_first_and_its_cause_from_the_scores(tmp_path: Path) -> N
     found = verdict(study)
     assert words(found).startswith(
         "1 of the 2 compared with no BN collapses below 90 % accuracy: arm B in 9 of 9 runs, no BN in 0 of 9. The "
-        "training is sound: scored with the training set's own statistics, the same weights recover in 9 of 9 runs. What "
-        "fails is the moving variance that scoring uses: it ends 640 times off the true one. Better than no BN"
+        "training is sound: scored with the training set's own statistics, the same weights recover in 9 of 9 runs. "
+        "What fails is the moving variance that scoring uses: it ends 640 times off the true one. Better than no BN"
     )
     assert [arm.label for arm in found.arms] == ["better and matters", "collapses"]
     cause = found.arms[1].cause.replace("\N{NARROW NO-BREAK SPACE}", " ")

@@ -18,6 +18,10 @@ rule analyze:
     params:
         factors=[f"--factor={factor}" for factor in config["design"]["factors"]],
         control=[f"{factor}={level}" for factor, level in config["design"]["control"].items()],
+        tune=[f"--tune={factor}" for factor in config["design"]["factors"] if factor == config["plan"]["tune"]],
+        negative_control=(
+            [f"--negative-control={design.NEGATIVE_CONTROL}"] if config["design"]["negative_control"] else []
+        ),
         alpha=config["plan"]["alpha"],
         margin=config["plan"]["margin_pp"],
         collapse_below=config["plan"]["collapse_below"],
@@ -25,7 +29,7 @@ rule analyze:
         "Analysing the runs"
     shell:
         "python -m study analyze {input.runs:q} --curves {input.curves:q} --successes test_correct --trials test_trials "
-        "{params.factors:q} --block seed --control {params.control:q} --alpha {params.alpha} "
+        "{params.factors:q} {params.tune:q} {params.negative_control:q} --block seed --control {params.control:q} --alpha {params.alpha} "
         "--margin-pp {params.margin} --collapse-below {params.collapse_below} --out {output.folder:q} 2> {log:q}"
 
 

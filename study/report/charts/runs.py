@@ -98,7 +98,8 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, look: dict[str, An
         alt.Tooltip("cell:N", title="cell"),
         alt.Tooltip("status:N", title="status"),
     ]
-    dots = alt.Chart().transform_filter("datum.kind === 'run'").mark_point(filled=True, cursor="pointer")
+    runs = alt.Chart().transform_filter("datum.kind === 'run'")
+    dots = runs.mark_point(filled=True, cursor="pointer").properties(name="dots")
     medians = alt.Chart().transform_filter("datum.kind === 'median'")
     bars = medians.mark_tick(style="median", orient="vertical", size=22, thickness=2, yOffset=10)
     layers = alt.layer(

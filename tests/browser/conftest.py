@@ -1,0 +1,72 @@
+"""A real browser, and the pages to open in it."""
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from study.report.page import build
+from tests.report_fixture import Arm, Scenario, write_results
+
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+NAMES = ("chromium", "chromium-browser", "google-chrome")
+HOSTILE = Scenario(
+    arms=(
+        Arm("none", "<script>window.hacked = 1</script>"),
+        Arm("</script>", '</script><img src=x onerror="window.hacked = 2">', gain=0.2, decay=0.9),
+        Arm("x", "{{ 7 * 7 }} ${window.hacked = 3} a name that is much longer than any panel is wide", decay=0.999),
+    ),
+    seeds=4,
+    epochs=3,
+    lr=(1e-3,),
+    name="<b>name</b>",
+    question="<script>window.hacked = 4</script>?",
+    title="<img src=x onerror=window.hacked=5>",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Headless Chromium."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = next((found for name in NAMES if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=path, args=list(ARGUMENTS))
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a small study in which two arms collapse."""
+    scenario = Scenario(seeds=5, epochs=4, lr=(1e-3, 5e-3))
+    return build(write_results(tmp_path_factory.mktemp("browser") / "small", scenario))
+
+
+@pytest.fixture(scope="session")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a study whose every text tries to become code."""
+    return build(write_results(tmp_path_factory.mktemp("browser") / "hostile", HOSTILE))
+
+
+@pytest.fixture(scope="session")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a study as large as the pre-registered one: 600 runs with their curves."""
+    return build(write_results(tmp_path_factory.mktemp("browser") / "many", Scenario()))
+
+
+@pytest.fixture(scope="session")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a study with 8 arms."""
+    arms = [Arm("none", "no BN"), *(Arm(f"v{i}", f"implementation {i}", gain=0.03 * i, decay=0.9) for i in range(7))]
+    return build(write_results(tmp_path_factory.mktemp("browser") / "wide", Scenario(arms, 4, 3, lr=(1e-3,))))

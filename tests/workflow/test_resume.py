@@ -1,0 +1,74 @@
+"""A study that was killed goes on from what is safe, to the same bits."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+
+import pytest
+
+from study.records import Store
+from tests.workflow.conftest import Study
+
+JOB = ("bn~shared_dropout~0.3", "0-2")
+PATIENCE = 300
+"""Seconds after which a training that shows nothing has failed."""
+
+
+def kill_when(study: Study, ready: Callable[[], bool], *arguments: str, **changes: object) -> None:
+    """Start Snakemake, and kill it and all its jobs as `ready` becomes true: no handler runs, nothing is tidied up."""
+    process = subprocess.Popen(
+        study.command(*arguments, **changes),
+        env=study.environment(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        deadline = time.monotonic() + PATIENCE
+        while not ready():
+            assert process.poll() is None, "finished before it could be killed"
+            assert time.monotonic() < deadline, "nothing happened"
+            time.sleep(0.002)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    # The jobs are in the same group; wait until the last of them is gone.
+    with contextlib.suppress(ProcessLookupError):
+        for _ in range(500):
+            os.killpg(process.pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+
+@pytest.mark.parametrize("checkpoint_every", [0, 1], ids=["between epochs nothing is saved", "every epoch is saved"])
+def test_a_study_killed_in_mid_training_goes_on_to_the_same_bits(
+    study: Study, original: Study, checkpoint_every: int
+) -> None:
+    changes = {"training": {"checkpoint_every": checkpoint_every}}
+    target = study.manifest(*JOB)
+    store = study.folder / "results/runs"
+
+    def in_mid_training() -> bool:
+        return len(study.stored()) == 1 and (not checkpoint_every or any(store.rglob("*.checkpoint.npz")))
+
+    kill_when(study, in_mid_training, target, **changes)
+    safe = study.untouched()
+    assert 1 <= len(safe) < 3
+    assert Store(store).missing(safe) == []
+    assert not (study.folder / target).exists()
+
+    # A killed Snakemake cannot take its lock away; it says how to, and nothing is lost by it.
+    answer = study.run(target, **changes)
+    assert answer.returncode != 0
+    assert "--unlock" in answer.stdout
+    study.succeed("--unlock", **changes)
+    words = study.succeed(target, **changes)
+
+    assert words.count("[study] ") == 3 - len(safe)
+    assert {run_id: study.untouched()[run_id] for run_id in safe} == safe
+    assert len(study.stored()) == 3
+    # No checkpoint stays.
+    assert len([path for path in store.rglob("[!.]*") if path.is_file()]) == 3
+    assert study.bits().items() <= original.bits().items()
