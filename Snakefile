@@ -26,7 +26,7 @@ except StudyError as error:
 
 STUDY = f"results/{config['study']['name']}"
 STORE = "results/runs"
-JOBS = design.jobs(config)
+JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
 
 # Rules call `python -m study` from wherever Snakemake works; progress counts from the start of this call.
 os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))

@@ -71,6 +71,8 @@
         view.finalize();
         ({ view } = await vegaEmbed(charts[i], fitted(figure, panel, width - Math.ceil(beyond)), options));
       }
+      // The figure has its numbers in words; the single marks would only be noise to a screen reader.
+      charts[i].querySelector("svg").setAttribute("aria-hidden", "true");
       view.addEventListener("click", (_, item) => {
         const block = item && item.datum && item.datum.block;
         if (block !== undefined && block !== null) follow(block === followed ? null : block);
@@ -115,6 +117,10 @@
     setTimeout(() => URL.revokeObjectURL(link.href), 10000);
   }
 
+  function fileName(end) {
+    return `${report.name}-${end}`.replace(/[^\w.-]+/g, "_");
+  }
+
   function csv(name) {
     const rows = rowsOf(name);
     if (!rows.length) return "";
@@ -128,19 +134,47 @@
   }
 
   // A picture is drawn anew, off the page: light, opaque, with fonts that every system has, at a width fit for print.
-  async function picture(element, kind) {
-    const key = element.dataset.figure;
-    const figure = report.figures[key];
-    for (const [i, panel] of variantOf(element, figure).entries()) {
-      const wide = panel.facets > 1 ? 960 : 560;
-      const spec = fitted(figure, panel, wide);
+  async function forPrint(element) {
+    const figure = report.figures[element.dataset.figure];
+    const views = [];
+    for (const panel of variantOf(element, figure)) {
+      const spec = fitted(figure, panel, panel.facets > 1 ? 960 : 560);
+      if (panel.title) spec.title = { text: panel.title, anchor: "start", fontSize: 13 };
       const compiled = vegaLite.compile(spec, { config: report.config.export }).spec;
-      const view = new vega.View(vega.parse(compiled), { renderer: "none" });
-      const name = `${report.name}-${key}${i ? `-${i + 1}` : ""}.${kind}`.replace(/[^\w.-]+/g, "_");
-      if (kind === "svg") save(new Blob([await view.toSVG()], { type: "image/svg+xml" }), name);
-      else (await view.toCanvas(2)).toBlob((blob) => save(blob, name), "image/png");
-      view.finalize();
+      views.push(await new vega.View(vega.parse(compiled), { renderer: "none" }).runAsync());
     }
+    return views;
+  }
+
+  // The panels of a figure side by side.
+  async function picture(element, kind) {
+    const views = await forPrint(element);
+    const name = fileName(`${element.dataset.figure}.${kind}`);
+    if (kind === "svg") {
+      let left = 0;
+      let height = 0;
+      const panels = [];
+      for (const view of views) {
+        const svg = new DOMParser().parseFromString(await view.toSVG(), "image/svg+xml").documentElement;
+        svg.setAttribute("x", left);
+        left += Number(svg.getAttribute("width"));
+        height = Math.max(height, Number(svg.getAttribute("height")));
+        panels.push(new XMLSerializer().serializeToString(svg));
+      }
+      const all = `<svg xmlns="http://www.w3.org/2000/svg" width="${left}" height="${height}" viewBox="0 0 ${left} ${height}">${panels.join("")}</svg>`;
+      save(new Blob([all], { type: "image/svg+xml" }), name);
+    } else {
+      const panels = await Promise.all(views.map((view) => view.toCanvas(2)));
+      const all = document.createElement("canvas");
+      all.width = panels.reduce((sum, panel) => sum + panel.width, 0);
+      all.height = Math.max(...panels.map((panel) => panel.height));
+      const context = all.getContext("2d");
+      context.fillStyle = report.config.export.background;
+      context.fillRect(0, 0, all.width, all.height);
+      panels.reduce((left, panel) => { context.drawImage(panel, left, 0); return left + panel.width; }, 0);
+      all.toBlob((blob) => save(blob, name), "image/png");
+    }
+    views.forEach((view) => view.finalize());
   }
 
   const elements = [...document.querySelectorAll("figure[data-figure]")];
@@ -149,13 +183,13 @@
     element.querySelectorAll(".switch input").forEach((input) => input.addEventListener("change", () => draw(element)));
     element.querySelectorAll("[data-save]").forEach((button) => button.addEventListener("click", () => {
       const kind = button.dataset.save;
-      if (kind === "csv") save(new Blob([csv(figure.download)], { type: "text/csv" }), `${report.name}-${figure.download}.csv`.replace(/[^\w.-]+/g, "_"));
+      if (kind === "csv") save(new Blob([csv(figure.download)], { type: "text/csv" }), fileName(`${figure.download}.csv`));
       else picture(element, kind);
     }));
     element.querySelectorAll("select.follow").forEach((select) => select.addEventListener("change", () => follow(select.value || null)));
   }
   const runs = document.getElementById("save-runs");
-  if (runs) runs.addEventListener("click", () => save(new Blob([csv("runs_table")], { type: "text/csv" }), `${report.name}-runs.csv`.replace(/[^\w.-]+/g, "_")));
+  if (runs) runs.addEventListener("click", () => save(new Blob([csv("runs_table")], { type: "text/csv" }), fileName("runs.csv")));
 
   let width = 0;
   let waiting = null;

@@ -50,6 +50,14 @@ class Job:
     def block(self) -> str:
         return f"{self.seeds[0]}-{self.seeds[-1]}"
 
+    @property
+    def priority(self) -> int:
+        """Larger is earlier: the first seeds of all cells first, so that an unfinished study is a balanced one.
+
+        Among those, the trainings that carry more cells first: they take longer, and last they would leave cores idle.
+        """
+        return len(self.cells) - 1000 * self.seeds[0]
+
     def key(self, data_fingerprint: str) -> str:
         """8 hexadecimal digits that change with anything that would change one of the job's runs.
 

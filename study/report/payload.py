@@ -29,6 +29,7 @@ def payload(results: Results, figures: list[Figure]) -> dict[str, Any]:
                     name: [
                         {
                             "spec": panel.spec,
+                            "title": panel.title,
                             "facets": panel.facets,
                             "columns": panel.columns,
                             "narrowest": panel.narrowest,

@@ -103,8 +103,6 @@ def _config(colour: Callable[[str], str], font: str) -> dict[str, Any]:
     return {
         "font": font,
         "background": "transparent",
-        # The figure has its numbers in words; the single marks are hidden from screen readers.
-        "aria": False,
         "padding": {"left": 2, "right": 10, "top": 4, "bottom": 2},
         "view": {"stroke": None},
         "axis": {

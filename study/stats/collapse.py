@@ -1,6 +1,7 @@
 """Collapse as an outcome of its own: how often a run fails outright, and whether an arm fails more than the control."""
 
 import math
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
 from study.stats.firth import FirthFit, firth_logistic
+from study.stats.proportions import clopper_pearson, jeffreys, mantel_haenszel, mcnemar_exact, sign_flip_of_counts
 from study.stats.table import RunTable
 
 # Boschloo's test tabulates every pair of counts; beyond this many pairs Fisher's test stands in for it.
@@ -93,27 +95,6 @@ def diverged_runs(table: RunTable) -> np.ndarray:
     if "status" not in table.frame:
         return np.zeros(len(table.frame), dtype=bool)
     return (table.frame["status"].astype(str) == "diverged").to_numpy()
-
-
-def clopper_pearson(events: int, trials: int, alpha: float = 0.05) -> tuple[float, float]:
-    """Exact interval for a rate (Clopper & Pearson 1934), of level at least 1 - alpha."""
-    low = stats.beta.ppf(alpha / 2, events, trials - events + 1) if events else 0.0
-    high = stats.beta.ppf(1 - alpha / 2, events + 1, trials - events) if events < trials else 1.0
-    return float(low), float(high)
-
-
-def jeffreys(events: int, trials: int, alpha: float = 0.05) -> tuple[float, float]:
-    """Jeffreys interval for a rate; an end is 0 or 1 if no or every trial is an event (Brown, Cai & DasGupta 2001)."""
-    posterior = stats.beta(events + 0.5, trials - events + 0.5)
-    low = posterior.ppf(alpha / 2) if events else 0.0
-    high = posterior.ppf(1 - alpha / 2) if events < trials else 1.0
-    return float(low), float(high)
-
-
-def mcnemar_exact(first_only: int, second_only: int) -> float:
-    """Two-sided exact McNemar p: the discordant pairs split like fair coins (McNemar 1947)."""
-    discordant = first_only + second_only
-    return min(1.0, 2.0 * float(stats.binom.cdf(min(first_only, second_only), discordant, 0.5))) if discordant else 1.0
 
 
 def _arm_rates(table: RunTable, collapsed: np.ndarray, alpha: float) -> list[dict[str, Any]]:
@@ -238,57 +219,21 @@ def _matched(table: RunTable, collapsed: np.ndarray, level: str) -> dict[str, An
         "arm_only": arm_only,
         "control_only": control_only,
         "p_mcnemar": mcnemar_exact(arm_only, control_only),
-        "p_blocks": _signflip_of_counts(by_block),
+        "p_blocks": sign_flip_of_counts(by_block),
     }
 
 
-def _signflip_of_counts(differences: np.ndarray) -> float:
-    """Two-sided exact p of the sum of whole numbers whose signs are flipped at random, by convolution."""
-    observed = abs(int(differences.sum()))
-    sizes = np.abs(differences[differences != 0])
-    total = int(sizes.sum())
-    weights = np.zeros(2 * total + 1)
-    weights[total] = 1.0
-    for size in sizes:
-        weights = 0.5 * (np.roll(weights, size) + np.roll(weights, -size))
-    return min(1.0, float(weights[np.abs(np.arange(-total, total + 1)) >= observed].sum()))
-
-
 def _mantel_haenszel(table: RunTable, collapsed: np.ndarray, level: str) -> dict[str, Any] | None:
-    """Arm against control within the cells of the other factors (Mantel & Haenszel 1959), p as R's mantelhaen.test."""
+    """Arm against control within the cells of the other factors."""
     if not table.other_factors:
         return None
     counts = {tuple(levels.values()): n for levels, n in _events_by(table, collapsed, table.factors)}
     strata = [
-        (counts[(level, *cell)], counts[(table.control, *cell)])
+        (*counts[(level, *cell)], *counts[(table.control, *cell)])
         for cell in dict.fromkeys(key[1:] for key in counts)
         if (level, *cell) in counts and (table.control, *cell) in counts
     ]
-    arm_events = np.array([arm[0] for arm, _ in strata])
-    arm_runs = np.array([arm[1] for arm, _ in strata])
-    control_events = np.array([control[0] for _, control in strata])
-    control_runs = np.array([control[1] for _, control in strata])
-    runs = arm_runs + control_runs
-    events = arm_events + control_events
-    numerator = float((arm_events * (control_runs - control_events) / runs).sum())
-    denominator = float((control_events * (arm_runs - arm_events) / runs).sum())
-    variance = float((arm_runs * control_runs * events * (runs - events) / (runs**2 * np.maximum(runs - 1, 1))).sum())
-    excess = abs(float((arm_events - arm_runs * events / runs).sum()))
-    p_cmh = float(stats.chi2.sf((excess - min(0.5, excess)) ** 2 / variance, 1)) if variance > 0 else 1.0
-
-    # The exact conditional distribution of the arm's events, all margins fixed, is a sum of hypergeometric variables.
-    weights = np.ones(1)
-    for runs_here, events_here, arm_here in zip(runs, events, arm_runs, strict=True):
-        weights = np.convolve(
-            weights, stats.hypergeom.pmf(np.arange(events_here + 1), runs_here, events_here, arm_here)
-        )
-    likely = weights[int(arm_events.sum())]
-    return {
-        "odds_ratio": numerator / denominator if denominator > 0 else None,
-        "p": min(1.0, float(weights[weights <= likely * (1 + 1e-7)].sum())),
-        "p_cmh": p_cmh,
-        "strata": len(strata),
-    }
+    return {**asdict(mantel_haenszel(*np.array(strata).T)), "strata": len(strata)}
 
 
 def _arm_model(table: RunTable, counts: dict[str, tuple[int, int]], alpha: float) -> FirthFit:

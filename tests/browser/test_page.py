@@ -100,7 +100,7 @@ def test_a_seed_can_be_followed_from_the_keyboard(opened: Opened) -> None:
 def test_the_switch_changes_the_axis(opened: Opened) -> None:
     figure = opened.page.locator("#figure-runs")
     log_error = figure.locator("svg").first.inner_html()
-    assert "spaced by log error" in figure.locator("svg").first.inner_text()
+    assert "spaced by log error" in figure.locator("svg").first.text_content()
     figure.get_by_text("All, evenly spaced").click()
     opened.page.wait_for_function("!document.querySelector('#figure-runs svg').textContent.includes('log error')")
     assert figure.locator("svg").first.inner_html() != log_error

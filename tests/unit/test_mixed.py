@@ -12,6 +12,7 @@ from study.errors import StudyError
 from study.stats.lmm import fit_mixed
 from study.stats.mixed import mixed_json
 from study.stats.mixed_inference import MixedInference
+from study.stats.mixed_likelihood import likelihood
 from study.stats.table import RunTable, build_table
 from tests.dense_mixed_model import as_table, factorial_table
 from tests.oracle import load
@@ -125,6 +126,29 @@ def test_counts_are_analysed_as_log_odds_of_error_or_percentage_points():
     assert log_odds.loglik == pytest.approx(expected["lmer"]["loglik"], rel=1e-9)
     points = fit_mixed(table, "pp", "seed")
     assert (points.cell_means > 95.0).all()
+
+
+def test_the_highest_of_several_maxima_is_found():
+    # Without a term for the block alone either of these two can take its variance; searches from the method of moments
+    # or from equal variances end 11 below the maximum.
+    table = factorial_table((3, 2), 5, 32, sds=(3.0, 3.0, 0.3), keep=0.6)
+    model = fit_mixed(table, "response", "rat:alpha + rat:beta")
+    grid = [0.0, *np.logspace(-2, 4, 40)]
+    lowest = min(
+        likelihood(model.patterns, np.array([one, other]), reml=True).deviance for one in grid for other in grid
+    )
+    assert -2.0 * model.loglik <= lowest
+    assert -2.0 * model.loglik == pytest.approx(lowest, abs=1.0)
+
+
+def test_what_kenward_roger_does_not_define_is_null():
+    # Two blocks, half of their runs missing, four random terms: the formula's F would be negative.
+    table = factorial_table((3, 2), 2, 1, sds=(0.5, 10.0, 0.1), keep=0.5, repeats=2)
+    result = mixed_json(table, random="rat + rat:alpha + rat:beta + rat:alpha:beta")
+    assert json.loads(json.dumps(result, allow_nan=False)) == result
+    undefined = [row for row in result["terms"] if row["F_kr"] is None]
+    assert undefined
+    assert all(row["p_kr"] is None and row["df2_kr"] is None for row in undefined)
 
 
 def test_the_unit_of_the_response_does_not_change_any_test():

@@ -16,8 +16,7 @@ rule train:
         f"{STUDY}/logs/train/{{trajectory}}/seeds~{{block}}.{{key}}.log",
     benchmark:
         f"{STUDY}/benchmarks/train/{{trajectory}}/seeds~{{block}}.{{key}}.tsv"
-    # The first seeds of all cells first, so that an unfinished study is a balanced one.
-    priority: lambda wildcards: -int(wildcards.block.split("-")[0])
+    priority: lambda wildcards: JOBS[wildcards.trajectory, wildcards.block].priority
     conda:
         "../../environment.yml"
     threads: 1
@@ -35,7 +34,9 @@ rule train:
 rule collect:
     input:
         design=f"{STUDY}/design.json",
-        manifests=[f"{STUDY}/train/{job.trajectory}/seeds~{job.block}.{job.key(FINGERPRINT)}.json" for job in JOBS],
+        manifests=[
+            f"{STUDY}/train/{job.trajectory}/seeds~{job.block}.{job.key(FINGERPRINT)}.json" for job in JOBS.values()
+        ],
     output:
         runs=f"{STUDY}/runs.parquet",
         table=f"{STUDY}/runs.csv",

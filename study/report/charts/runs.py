@@ -101,9 +101,10 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, look: dict[str, An
     runs = alt.Chart().transform_filter("datum.kind === 'run'")
     dots = runs.mark_point(filled=True, cursor="pointer").properties(name="dots")
     medians = alt.Chart().transform_filter("datum.kind === 'median'")
-    bars = medians.mark_tick(style="median", orient="vertical", size=22, thickness=2, yOffset=10)
+    bars = medians.mark_tick(style="median", orient="vertical", size=26, thickness=2, yOffset=10)
     layers = alt.layer(
         *row_labels(order, -13),
+        bars.encode(x=alt.X(f"{field}:Q"), y=y),
         dots.encode(
             x=alt.X(f"{field}:Q", title=title, **look),
             y=y,
@@ -114,7 +115,6 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, look: dict[str, An
             size=alt.condition(f"datum.block === {HIGHLIGHT}", alt.value(90), alt.value(26)),
             tooltip=tooltip,
         ),
-        bars.encode(x=alt.X(f"{field}:Q"), y=y),
     ).properties(height=alt.Step(ROW_HEIGHT))
     chart = small_multiples(layers, "cell", cells, "runs")
     return finished(chart, facets=len(cells), columns=columns(results), narrowest=230)

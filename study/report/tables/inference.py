@@ -140,7 +140,7 @@ def luck(results: Results) -> Table | None:
     block = results.block or "run"
     columns = (
         Column(results.focus.title.capitalize(), words=True),
-        *(Column(f"Wrong, {count} {'run' if count == 1 else 'runs'}", wide=count not in (1, 3)) for count in runs),
+        *(Column(f"Wrong, {count} {'run' if count == 1 else 'runs'}", wide=count != 1) for count in runs),
         Column("Better"),
         Column("False headline", wide=True),
         Column("Matters", wide=True),
