@@ -19,22 +19,23 @@ PATIENCE = 300
 
 def kill_when(study: Study, ready: Callable[[], bool], *arguments: str, **changes: object) -> None:
     """Start Snakemake, and kill it and all its jobs as `ready` becomes true: no handler runs, nothing is tidied up."""
-    process = subprocess.Popen(
-        study.command(*arguments, **changes),
-        env=study.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
-    try:
-        deadline = time.monotonic() + PATIENCE
-        while not ready():
-            assert process.poll() is None, "finished before it could be killed"
-            assert time.monotonic() < deadline, "nothing happened"
-            time.sleep(0.002)
-    finally:
+    words = study.folder / "words.log"
+    with words.open("w") as stream:
+        process = subprocess.Popen(
+            study.command(*arguments, **changes),
+            env=study.environment(),
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    deadline = time.monotonic() + PATIENCE
+    while not ready() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    finished = process.poll() is not None
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
+    process.wait()
+    assert not finished, words.read_text()
     # The jobs are in the same group; wait until the last of them is gone.
     with contextlib.suppress(ProcessLookupError):
         for _ in range(500):
