@@ -15,6 +15,7 @@ from study.files import write_json, write_text
 from study.stats.anova import anova
 from study.stats.collapse import collapse
 from study.stats.contrasts import compare_with_control, effects, interaction_parts
+from study.stats.counts import counts
 from study.stats.curve_contrasts import curve_contrasts
 from study.stats.descriptives import cells, curve_bands
 from study.stats.diagnostics import diagnostics
@@ -100,6 +101,7 @@ def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> 
             curves=curves,
         ),
         "ranks": _ranks(table, plan),
+        "counts": counts(table),
         "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
         "missing": missing(table, plan.higher_is_better),
         "power": _power(table, plan, absent),

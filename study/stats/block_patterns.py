@@ -9,6 +9,7 @@ from collections import defaultdict
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from study.errors import StudyError
 from study.stats.random_terms import term_levels
@@ -83,7 +84,8 @@ def reduce_to_patterns(table: RunTable, values: np.ndarray, terms: tuple[tuple[s
     _check_cells(table, cell_counts)
     cell_means = np.bincount(cell, weights=values, minlength=cells) / cell_counts
     centred = values - cell_means[cell]
-    block_labels, block = np.unique(frame[table.block].to_numpy(), return_inverse=True)
+    block, labels_in_order = pd.factorize(frame[table.block], sort=True)
+    block_labels = np.asarray(labels_in_order, dtype=object)
     _check_variation(table, values, centred, len(block_labels), cells)
 
     labels: list[dict[str, object]] = []

@@ -73,7 +73,8 @@ def _mixed_lm(table: RunTable, model: MixedModel, values: np.ndarray) -> MixedLM
     """MixedLM with an indicator for each cell and one variance component for each random term."""
     frame = table.frame
     cells = np.eye(model.patterns.cells)[table.cell_index()]
-    rows = [frame.iloc[where] for where in frame.groupby(table.block, observed=True).indices.values()]
+    blocks = table.block_index()
+    rows = [frame[blocks == number] for number in range(blocks.max() + 1)]
     designs, columns = [], []
     for term in model.random:
         others = [name for name in term.split(":") if name != table.block]
@@ -83,5 +84,4 @@ def _mixed_lm(table: RunTable, model: MixedModel, values: np.ndarray) -> MixedLM
         ]
         designs.append([np.eye(number.max() + 1)[number] for number in numbers])
         columns.append([[str(i) for i in range(number.max() + 1)] for number in numbers])
-    groups = frame[table.block].to_numpy()
-    return MixedLM(values, cells, groups=groups, exog_vc=VCSpec(list(model.random), columns, designs))
+    return MixedLM(values, cells, groups=blocks, exog_vc=VCSpec(list(model.random), columns, designs))

@@ -99,15 +99,15 @@ def test_a_seed_can_be_followed_from_the_keyboard(opened: Opened) -> None:
 
 def test_the_switch_changes_the_axis(opened: Opened) -> None:
     figure = opened.page.locator("#figure-runs")
-    log_error = figure.locator("svg").first.inner_html()
-    assert "spaced by log error" in figure.locator("svg").first.text_content()
+    log_error = figure.locator(".chart svg").first.inner_html()
+    assert "spaced by log error" in figure.locator(".chart svg").first.text_content()
     figure.get_by_text("All, evenly spaced").click()
-    opened.page.wait_for_function("!document.querySelector('#figure-runs svg').textContent.includes('log error')")
-    assert figure.locator("svg").first.inner_html() != log_error
+    opened.page.wait_for_function("!document.querySelector('#figure-runs .chart svg').textContent.includes('log error')")
+    assert figure.locator(".chart svg").first.inner_html() != log_error
     assert opened.dots().count() == 5 * 2 * 2 * 5
     figure.locator("input[type=radio]").nth(1).focus()
     opened.page.keyboard.press("ArrowLeft")
-    opened.page.wait_for_function("document.querySelector('#figure-runs svg').textContent.includes('log error')")
+    opened.page.wait_for_function("document.querySelector('#figure-runs .chart svg').textContent.includes('log error')")
 
 
 def test_the_runs_can_be_downloaded(opened: Opened, small: Path) -> None:

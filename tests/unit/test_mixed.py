@@ -262,6 +262,17 @@ def test_an_unknown_method_or_scale_is_a_programming_error():
         MixedInference(fit_mixed(table, "response", method="ML")).term_test(("alpha",))
 
 
+@pytest.mark.parametrize("name", [lambda i: i, lambda i: i + 0.5, lambda i: f"s{i}" if i % 2 else i])
+def test_blocks_may_be_named_by_numbers_or_words(name):
+    table = factorial_table((3, 2), 9, 2, keep=0.75)
+    blocks = [name(int(label[1:])) for label in table.frame["rat"]]
+    renamed = RunTable(table.frame.assign(rat=blocks), table.factors, "rat", "a0", response="score")
+    one, other = mixed_json(table), mixed_json(renamed)
+    assert other["loglik"] == pytest.approx(one["loglik"], rel=1e-12)
+    assert other["second_opinion"]["state"] == "agrees"
+    assert {effect["levels"]["rat"] for effect in other["random_effects"]} == set(blocks)
+
+
 def test_no_level_or_factor_name_matters():
     frame = balanced((3, 2), 9, seed=5).frame
     renamed = frame.rename(columns={"alpha": "x y", "beta": "C", "rat": "Intercept"})
