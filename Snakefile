@@ -28,8 +28,10 @@ STUDY = f"results/{config['study']['name']}"
 STORE = "results/runs"
 JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
 
-# Rules call `python -m study` from wherever Snakemake works; progress counts from the start of this call.
-os.environ.update(PYTHONPATH=os.pathsep.join(filter(None, [workflow.basedir, os.getenv("PYTHONPATH")])))
+# Rules call `python -m study` from wherever Snakemake works, with Snakemake's own Python, whether or not its environment
+# is activated; progress counts from the start of this call.
+for name, first in (("PYTHONPATH", workflow.basedir), ("PATH", os.path.dirname(sys.executable))):
+    os.environ[name] = os.pathsep.join(filter(None, [first, os.getenv(name)]))
 os.environ.setdefault("STUDY_STARTED", str(time.time()))
 
 

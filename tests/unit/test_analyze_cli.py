@@ -324,7 +324,16 @@ def test_six_hundred_runs_take_less_than_twenty_seconds_of_processor() -> None:
 
 
 # Objects whose keys are levels, terms or scales of the table and not fields.
-_DATA = {"levels", "cell", "factors", "variance_components", "shares", "control_runs_to_match", "mean_squares"}
+_DATA = {
+    "levels",
+    "cell",
+    "factors",
+    "variance_components",
+    "variances",
+    "shares",
+    "control_runs_to_match",
+    "mean_squares",
+}
 
 
 def fields(value: object, inside: str = "") -> set[str]:

@@ -54,10 +54,11 @@ class Study:
         return answer.stdout
 
     def environment(self) -> dict[str, str]:
-        """That of a user who has activated the environment."""
+        """That of a user who calls Snakemake by its path and has activated no environment."""
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("STUDY_", "SNAKEMAKE"))}
-        path = os.pathsep.join([str(Path(sys.executable).parent), inherited.get("PATH", "")])
-        return inherited | {"PATH": path, "XDG_CACHE_HOME": str(self.folder / "cache")}
+        here = Path(sys.executable).parent
+        path = [folder for folder in inherited["PATH"].split(os.pathsep) if Path(folder) != here]
+        return inherited | {"PATH": os.pathsep.join(path), "XDG_CACHE_HOME": str(self.folder / "cache")}
 
     def copy(self, folder: Path) -> "Study":
         """The same study in another folder, with all times kept."""

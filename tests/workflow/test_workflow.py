@@ -149,19 +149,23 @@ def test_a_new_version_of_the_engine_repeats_every_job(original: Study, tmp_path
 
 
 def test_neither_cores_nor_packing_nor_sharing_change_a_bit(original: Study, tmp_path: Path) -> None:
-    changes = {"design": {"factors": {"bn": ["none", "libs", "keras"], "dropout": None}}, "training": {"dropout": 0.3}}
-
-    def bits(name: str, cores: int, seeds: int, **execution: object) -> dict[str, tuple[str, str, bytes]]:
+    def bits(
+        name: str, cores: int, bn: list[str], seeds: int, **execution: object
+    ) -> dict[str, tuple[str, str, bytes]]:
         study = Study(tmp_path / name, original.overlay)
         study.folder.mkdir()
-        changed = changes | {"design": changes["design"] | {"seeds": seeds}, "execution": execution}
-        study.succeed("--until", "train", cores=cores, **changed)
-        assert set(study.stored()) == {run_id for run_id, _, _ in study.planned(**changed).runs()}
+        changes = {
+            "design": {"factors": {"bn": bn, "dropout": None}, "control": {"bn": bn[0]}, "seeds": seeds},
+            "training": {"dropout": 0.3},
+            "execution": execution,
+        }
+        study.succeed("--until", "train", cores=cores, **changes)
+        assert set(study.stored()) == {run_id for run_id, _, _ in study.planned(**changes).runs()}
         return study.bits()
 
-    alone = bits("alone", cores=1, seeds=2, seeds_per_job=1, share_trajectories=True)
-    packed = bits("packed", cores=2, seeds=4, seeds_per_job=4, share_trajectories=False)
-    assert len(alone) == 3 * 2
+    alone = bits("alone", 1, ["libs", "keras"], seeds=2, seeds_per_job=1, share_trajectories=True)
+    packed = bits("packed", 2, ["none", "libs", "keras"], seeds=4, seeds_per_job=4, share_trajectories=False)
+    assert len(alone) == 2 * 2
     assert len(packed) == 3 * 4
     assert alone.items() <= packed.items()
     # The study of the other tests: three seeds a job, one implementation, dropout a factor.
