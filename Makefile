@@ -52,5 +52,5 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -m venv $(VENV) || { echo "python3 lacks the venv module; on Debian or Ubuntu: apt-get install python3-venv"; exit 1; }
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-compile --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install -qq --disable-pip-version-check --no-deps --no-build-isolation --no-compile --editable .
-	@$(BIN)/python -m compileall -q -j 0 $(VENV)/lib study || true
+	@$(BIN)/python -m compileall -q -j 0 -x '/tests?/' $(VENV)/lib study || true
 	@touch $(READY)
