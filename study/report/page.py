@@ -99,13 +99,6 @@ def save_pictures(results: Results) -> None:
 @functools.cache
 def library() -> str:
     """Vega, Vega-Lite and vega-embed as one script."""
-    return vl_convert.javascript_bundle("Object.assign(window, { vega, vegaLite, vegaEmbed });").replace(
-        "</script", "<\\/script"
-    )
-
-
-def _blocks(results: Results) -> list[str]:
-    if results.runs is None or results.block not in results.runs:
-        return []
-    values = results.runs[results.block].unique().tolist()
-    return [str(value) for value in sorted(values, key=lambda v: (isinstance(v, str), v))]
+    names = ("vega", "vegaLite", "vegaEmbed")
+    bundle = vl_convert.javascript_bundle("".join(f"window.{name} = {name};" for name in names))
+    return bundle.replace("</script", "<\\/script")

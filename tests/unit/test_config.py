@@ -60,7 +60,8 @@ def test_the_defaults_fit_the_schema() -> None:
     )
     assert configuration.resolve(config) == config
     assert config["design"]["seeds"] == 20
-    assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "collapse_below": 0.9}
+    assert config["design"]["negative_control"] is False
+    assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "tune": "lr", "collapse_below": 0.9}
     assert config["execution"] == {"seeds_per_job": 5, "share_trajectories": True}
     assert config["training"]["loss"] == "softmax_cross_entropy"
     assert config["data"] == {"source": "mnist"}
@@ -82,7 +83,7 @@ def test_the_shipped_study_is_the_one_that_was_registered() -> None:
         "train_images": 55_000,
         "loss": "softmax_cross_entropy",
     }
-    assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "collapse_below": 0.9}
+    assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "tune": "lr", "collapse_below": 0.9}
 
 
 @pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
@@ -274,7 +275,9 @@ def test_texts_are_numbers_where_no_text_is_wanted() -> None:
     }
     config = resolved(texts | {"design": texts["design"] | {"seeds": ["0", "1"]}})
     assert config["study"]["name"] == "2026"
-    assert config["design"] == {"factors": {"dropout": [0.0, 0.3]}, "control": {"dropout": 0.3}, "seeds": [0, 1]}
+    assert config["design"]["factors"] == {"dropout": [0.0, 0.3]}
+    assert config["design"]["control"] == {"dropout": 0.3}
+    assert config["design"]["seeds"] == [0, 1]
     assert (config["training"]["lr"], config["training"]["epochs"]) == (0.005, 7)
     assert config["execution"]["share_trajectories"] is False
     assert config["report"]["labels"] == {"dropout": {"0.3": "1e3"}}
