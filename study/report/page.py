@@ -102,3 +102,11 @@ def library() -> str:
     names = ("vega", "vegaLite", "vegaEmbed")
     bundle = vl_convert.javascript_bundle("".join(f"window.{name} = {name};" for name in names))
     return bundle.replace("</script", "<\\/script")
+
+
+def _blocks(results: Results) -> list[str]:
+    """The names of the blocks, in order."""
+    if results.runs is None or results.block not in results.runs:
+        return []
+    values = results.runs[results.block].unique().tolist()
+    return [str(value) for value in sorted(values, key=lambda v: (isinstance(v, str), v))]

@@ -102,7 +102,8 @@ def test_the_switch_changes_the_axis(opened: Opened) -> None:
     log_error = figure.locator(".chart svg").first.inner_html()
     assert "spaced by log error" in figure.locator(".chart svg").first.text_content()
     figure.get_by_text("All, evenly spaced").click()
-    opened.page.wait_for_function("!document.querySelector('#figure-runs .chart svg').textContent.includes('log error')")
+    drawn = "document.querySelector('#figure-runs .chart svg').textContent"
+    opened.page.wait_for_function(f"!{drawn}.includes('log error')")
     assert figure.locator(".chart svg").first.inner_html() != log_error
     assert opened.dots().count() == 5 * 2 * 2 * 5
     figure.locator("input[type=radio]").nth(1).focus()

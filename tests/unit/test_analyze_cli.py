@@ -1,18 +1,15 @@
-"""`study analyze` as a user runs it: files, exit status, messages, time."""
+"""`study analyze` as a user runs it: files, exit status, messages."""
 
 import json
 import subprocess
 import sys
 from pathlib import Path
-from time import process_time
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from study import cli
-from study.analysis import Plan, analyse
-from study.stats.table import build_table
 from tests.oracle import FOLDER, load
 
 TABLE = FOLDER / "missing.csv.gz"
@@ -313,14 +310,6 @@ def test_help_is_quick_to_import() -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
     assert done.returncode == 0
     assert "analyze" in done.stdout
-
-
-def test_six_hundred_runs_take_less_than_twenty_seconds_of_processor() -> None:
-    frame = load("null")[0]
-    table = build_table(frame, ["bn", "dropout", "lr"], "none", "seed", "test_correct", "test_n")
-    start = process_time()
-    analyse(table, Plan())
-    assert process_time() - start < 20
 
 
 # Objects whose keys are levels, terms or scales of the table and not fields.

@@ -52,6 +52,7 @@ def test_any_setting_of_a_training_can_be_a_factor() -> None:
     factors = set(SCHEMA["properties"]["design"]["properties"]["factors"]["properties"])
     assert factors == settings - set(CONVENIENCES)
     assert set(CONVENIENCES) < settings
+    assert factors == set(SCHEMA["properties"]["plan"]["properties"]["tune"]["enum"])
 
 
 def test_the_defaults_fit_the_schema() -> None:
@@ -170,6 +171,7 @@ REFUSED = {
     "an error rate of a half": ({"plan": {"alpha": 0.5}}, "plan.alpha", "0.5", "less than 0.5"),
     "a margin of 0": ({"plan": {"margin_pp": 0}}, "plan.margin_pp", "0", "more than 0"),
     "a collapse above 1": ({"plan": {"collapse_below": 90}}, "plan.collapse_below", "90", "1 or less"),
+    "a factor to tune that is none": ({"plan": {"tune": "epoch"}}, "plan.tune", "'epoch'", "did you mean epochs?"),
     "an unknown loss": ({"training": {"loss": "naive-log"}}, "training.loss", "'naive-log'", "did you mean naive_log?"),
     "an epoch that is true in text": ({"training": {"epochs": "true"}}, "training.epochs", "True", "a whole number"),
     "a number in words": ({"training": {"lr": "[high"}}, "training.lr", "'[high'", "a number"),

@@ -1,7 +1,7 @@
 """The mixed model of a study: what a user may ask, what the boundary does, what it costs, what is refused."""
 
 import json
-import time
+import tracemalloc
 import warnings
 
 import numpy as np
@@ -174,11 +174,13 @@ def test_the_order_of_the_rows_does_not_matter():
 @pytest.mark.parametrize(
     ("shape", "blocks", "missing"), [((5, 2, 3), 333, 0.0), ((5, 2, 3), 333, 0.04), ((5, 10, 10), 20, 0.04)]
 )
-def test_ten_thousand_runs_take_seconds(shape, blocks, missing):
+def test_ten_thousand_runs_need_no_matrix_of_runs_by_runs(shape, blocks, missing):
     table = factorial_table(shape, blocks, 1, keep=1.0 - missing)
-    start = time.process_time()
+    tracemalloc.start()
     result = mixed_json(table)
-    assert time.process_time() - start < 10.0
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 * len(table.frame) ** 2 / 2
     assert result["variance_components"]["residual"] == pytest.approx(1.0, abs=0.1)
     assert result["second_opinion"]["state"] == "not attempted"
 

@@ -1,7 +1,6 @@
 """Sign-flip tests against the enumeration of all patterns."""
 
 from itertools import product
-from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -30,12 +29,10 @@ def test_p_values_are_those_of_all_patterns(blocks: int) -> None:
     assert (found.exact, found.patterns) == (True, 2 ** (blocks - 1))
 
 
-def test_twenty_blocks_are_exact_in_about_a_second() -> None:
+def test_twenty_blocks_are_exact() -> None:
     frame, _ = load("null")
     table = build_table(frame, ["bn", "dropout", "lr"], "none", "seed", response="y")
-    start = perf_counter()
     found = sign_flip(block_differences(table, table.values("response")), RNG(0))
-    assert perf_counter() - start < 5  # about 0.1 on a free core
     assert (found.exact, found.patterns) == (True, 524_288)
     assert (found.error == 0).all()
 

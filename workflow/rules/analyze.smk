@@ -18,7 +18,11 @@ rule analyze:
     params:
         factors=[f"--factor={factor}" for factor in config["design"]["factors"]],
         control=[f"{factor}={level}" for factor, level in config["design"]["control"].items()],
-        tune=[f"--tune={factor}" for factor in config["design"]["factors"] if factor == config["plan"]["tune"]],
+        tune=[
+            f"--tune={factor}"
+            for factor in config["design"]["factors"]
+            if factor == config["plan"]["tune"] and factor not in config["design"]["control"]
+        ],
         negative_control=(
             [f"--negative-control={design.NEGATIVE_CONTROL}"] if config["design"]["negative_control"] else []
         ),
