@@ -72,7 +72,7 @@ def _trainer(implementations: tuple[str, ...], **changes: Any) -> Any:
 def _one_thread() -> None:
     from study.training.job import prepare_tensorflow
 
-    prepare_tensorflow(threads=1)
+    prepare_tensorflow()
 
 
 def _single_thread() -> list[dict[str, Any]]:

@@ -133,15 +133,26 @@
     return [keys, ...rows.map((row) => keys.map((key) => row[key]))].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
   }
 
+  // The page's legend stands above the panels; a picture carries its own.
+  function withLegend(part, field) {
+    if (!field || typeof part !== "object" || part === null) return;
+    for (const [name, value] of Object.entries(part)) {
+      if (name === "datasets") continue;
+      if (value && value.field === field && value.legend === null) value.legend = { orient: "top", title: null, columns: 3, labelLimit: 0, symbolSize: 70 };
+      withLegend(value, field);
+    }
+  }
+
   // A picture is drawn anew, off the page: light, opaque, with fonts that every system has, at a width fit for print.
   async function forPrint(element) {
     const figure = report.figures[element.dataset.figure];
     const views = [];
     for (const panel of variantOf(element, figure)) {
       const spec = fitted(figure, panel, panel.facets > 1 ? 960 : 560);
+      withLegend(spec, figure.legend);
       if (panel.title) spec.title = { text: panel.title, anchor: "start", fontSize: 13 };
-      const compiled = vegaLite.compile(spec, { config: report.config.export }).spec;
-      views.push(await new vega.View(vega.parse(compiled), { renderer: "none" }).runAsync());
+      const options = { actions: false, renderer: "svg", defaultStyle: false, tooltip: false, config: report.config.export };
+      views.push((await vegaEmbed(document.createElement("div"), spec, options)).view);
     }
     return views;
   }

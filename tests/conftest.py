@@ -1,5 +1,6 @@
 """Fixtures of more than one test module."""
 
+import os
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,9 @@ import pytest
 from study.plan import Plan
 from study.training import data
 from tests.examples import idx_bytes, resolved
+
+# One thread, as in every run: with more, sums are split otherwise and the bits change.
+os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
 
 
 @pytest.fixture(scope="session")

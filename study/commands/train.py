@@ -20,7 +20,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seeds", required=True, help="the block of seeds, as first-last")
     parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
     parser.add_argument("--manifest", required=True, type=Path, help="the file to write when all records are safe")
-    parser.add_argument("--threads", type=int, default=1, help="threads a run; results do not depend on it (default 1)")
     parser.add_argument("--log", type=Path, help="send everything but the progress lines to this file")
     parser.set_defaults(run=run)
 
@@ -36,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     def tell(job: Job, seed: int, record: Record) -> None:
         print(progress.line(plan, store, job, seed, record), file=terminal, flush=True)
 
-    run_ids = jobs.run(job, plan, store, arguments.threads, tell)
+    run_ids = jobs.run(job, plan, store, tell)
     write_json(
         arguments.manifest,
         {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": run_ids},

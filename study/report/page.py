@@ -99,9 +99,7 @@ def save_pictures(results: Results) -> None:
 @functools.cache
 def library() -> str:
     """Vega, Vega-Lite and vega-embed as one script."""
-    names = ("vega", "vegaLite", "vegaEmbed")
-    bundle = vl_convert.javascript_bundle("".join(f"window.{name} = {name};" for name in names))
-    return bundle.replace("</script", "<\\/script")
+    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
 
 
 def _blocks(results: Results) -> list[str]:

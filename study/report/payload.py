@@ -25,6 +25,7 @@ def payload(results: Results, figures: list[Figure]) -> dict[str, Any]:
             figure.key: {
                 "tables": figure.tables,
                 "download": figure.download,
+                "legend": figure.legend_field if figure.legend else "",
                 "variants": {
                     name: [
                         {

@@ -37,6 +37,7 @@ OBJECTS = {
     "diagnostics": {"qq", "influence", "seeding"},
     "power": {"main", "cell"},
     "missing": {"missing", "bounds"},
+    "negative_control": {"alpha", "contrasts"},
 }
 
 

@@ -96,6 +96,7 @@ def _inferred(results: Results, conclusion: Verdict) -> dict[str, Section]:
                 checks.quantiles(results),
                 checks.influence(results),
                 study_tables.missing(results),
+                study_tables.negative_control(results),
             ),
         ),
         Section("planning", "How many are enough?", words.planning(results), _kept(checks.power(results))),

@@ -25,13 +25,12 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def run(job: Job, plan: Plan, store: Store, threads: int, on_record: Callable[[Job, int, Record], None]) -> list[str]:
+def run(job: Job, plan: Plan, store: Store, on_record: Callable[[Job, int, Record], None]) -> list[str]:
     """Train whatever the job's runs lack in the store; returns the identities of all its runs.
 
     TensorFlow is imported only if something is missing.
 
     Args:
-        threads: threads a run; the results do not depend on it.
         on_record: called after a seed's records are safe, with one of them.
 
     Raises:
@@ -48,7 +47,8 @@ def run(job: Job, plan: Plan, store: Store, threads: int, on_record: Callable[[J
             )
         settings = cells[0].settings
         check_fit(settings, data)
-        prepare_tensorflow(threads)
+        check_precision(settings["precision"], processor_flags())
+        prepare_tensorflow()
         from study.training.engine import Trainer
 
         implementations = tuple(cell.settings["bn"] for cell in cells if cell.settings["bn"] != "none")
@@ -84,11 +84,25 @@ def check_fit(settings: dict[str, Any], data: images.Dataset) -> None:
         )
 
 
-def prepare_tensorflow(threads: int) -> None:
+def check_precision(precision: str, flags: set[str]) -> None:
+    """Refuse half precision where it does not pay.
+
+    Raises:
+        StudyError: bfloat16 on a processor that would only emulate it. Flags that are not known refuse nothing.
+    """
+    if precision == "bfloat16" and flags and not flags & {"avx512_bf16", "amx_bf16"}:
+        raise StudyError(
+            "configuration: precision is 'bfloat16', but this processor has neither AVX512-BF16 nor AMX and would be "
+            "slower with it; allowed here: float32"
+        )
+
+
+def prepare_tensorflow() -> None:
+    """One thread a run: with more, sums are split otherwise and the bits change; and two runs at once are faster."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     import tensorflow as tf
 
-    tf.config.threading.set_intra_op_parallelism_threads(threads)
+    tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     graphics = tf.config.list_physical_devices("GPU")
     for device in graphics:
@@ -175,8 +189,18 @@ def _commit() -> str | None:
 
 
 def processor() -> str:
+    """The processor's name, as the system tells it."""
+    return _cpuinfo("model name") or platform.processor() or platform.machine()
+
+
+def processor_flags() -> set[str]:
+    """The processor's instruction sets by their Linux names; empty where the system does not tell."""
+    return set(_cpuinfo("flags").split())
+
+
+def _cpuinfo(name: str) -> str:
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), platform.machine())
+        return ""
+    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")

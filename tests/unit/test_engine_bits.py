@@ -12,7 +12,7 @@ import pytest
 
 from study.training import data
 from study.training.engine import Trainer
-from study.training.job import processor
+from study.training.job import prepare_tensorflow, processor, processor_flags
 from study.training.normalization import IMPLEMENTATIONS
 from study.training.version import ENGINE_VERSION
 
@@ -32,14 +32,14 @@ SETTINGS = {
 
 def processor_type() -> str:
     """The processor's name and the instruction sets by which the numerical libraries choose their kernels."""
-    lines = Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else []
-    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    flags = processor_flags()
     chosen = [flag for flag in ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile") if flag in flags]
     return " ".join([processor(), *chosen])
 
 
 def digests() -> dict[str, str]:
     """Digests of the final weights with and without BN, and of the predictions, one run each."""
+    prepare_tensorflow()
     images = data.load("mnist")
     found = {}
     for name, implementations in (("none", ()), ("bn", tuple(IMPLEMENTATIONS))):

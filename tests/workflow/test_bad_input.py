@@ -116,9 +116,7 @@ def test_a_step_by_hand_does_not_train_on_other_images_than_were_planned(
     (folder / FILES[1]).write_bytes(labels)
     manifest = tmp_path / "manifest.json"
     job = ["--trajectory", "bn~none_dropout~0.3", "--seeds", "0-2"]
-    status = cli.main(
-        ["train", str(design), *job, "--store", str(tmp_path / "runs"), "--manifest", str(manifest), "--threads", "1"]
-    )
+    status = cli.main(["train", str(design), *job, "--store", str(tmp_path / "runs"), "--manifest", str(manifest)])
     assert status == 2
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"study: error: data.source '{folder}': its images changed since the design was written")

@@ -28,7 +28,7 @@ rule train:
         "Training {wildcards.trajectory}, seeds {wildcards.block}"
     shell:
         "python -m study train {input.design:q} --trajectory {wildcards.trajectory:q} --seeds {wildcards.block} "
-        "--store {params.store:q} --threads {threads} --manifest {output.manifest:q} --log {log:q}"
+        "--store {params.store:q} --manifest {output.manifest:q} --log {log:q}"
 
 
 rule collect:

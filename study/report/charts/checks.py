@@ -108,6 +108,7 @@ def influence(results: Results) -> Figure | None:
         variants={"": (finished(chart, facets=len(arms), columns=2, narrowest=260),)},
         data={"influence": frame},
         download="influence",
+        legend_field="left_out",
         legend=plain_legend(shown),
     )
 
@@ -166,5 +167,6 @@ def power(results: Results) -> Figure | None:
         variants={"": (finished(chart, widest=640),)},
         data={"power": frame},
         download="power",
+        legend_field="scope",
         legend=plain_legend(SCOPES),
     )

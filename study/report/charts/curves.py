@@ -41,6 +41,7 @@ def learning_curves(results: Results) -> Figure | None:
         },
         data={"curves": frame, "curve_bands": bands},
         download="curve_bands",
+        legend_field="arm",
         legend=arm_legend(results, arms),
         blocks=not lines.empty,
     )

@@ -60,6 +60,7 @@ def by_cell(results: Results) -> Figure | None:
         variants={"": (finished(chart, facets=len(cells), columns=columns(results), narrowest=230, reserve=75),)},
         data={"cell_effects": frame},
         download="cell_effects",
+        legend_field="arm",
         legend=arm_legend(results, list(frame["arm"].unique())),
     )
 

@@ -60,6 +60,7 @@ class Figure:
         tables: the names of the datasets that the panels read.
         download: the dataset that is offered as CSV.
         data: the datasets, by name.
+        legend: what stands above the panels; a saved picture gets a legend of `legend_field` instead.
     """
 
     key: str
@@ -70,6 +71,7 @@ class Figure:
     data: Mapping[str, pd.DataFrame]
     download: str
     legend: tuple[Legend, ...] = ()
+    legend_field: str = ""
     legend_title: str = ""
     blocks: bool = field(default=False)
     """Whether a highlighted block shows in it."""

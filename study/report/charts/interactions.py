@@ -73,6 +73,7 @@ def _figure(results: Results, factor: Factor) -> Figure | None:
         variants={"": (finished(chart, facets=len(arms), columns=min(4, len(arms)), narrowest=200, axis=58),)},
         data={name: frame},
         download=name,
+        legend_field="series",
         legend=plain_legend(series) if several else (),
     )
 

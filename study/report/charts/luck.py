@@ -78,6 +78,7 @@ def wrong_way(results: Results) -> Figure | None:
         variants={"": (finished(chart, widest=760),)},
         data={"wrong_way": frame},
         download="wrong_way",
+        legend_field="arm",
         legend=arm_legend(results, arms),
     )
 
@@ -190,6 +191,7 @@ def spread(results: Results) -> Figure | None:
         variants={"": (finished(chart, widest=760),)},
         data={"spread": frame},
         download="spread",
+        legend_field="way",
         legend=plain_legend(SPREADS),
     )
 
@@ -236,5 +238,6 @@ def best_of_k(results: Results) -> Figure | None:
         variants={"": (finished(chart, widest=760),)},
         data={"best_of_k": frame},
         download="best_of_k",
+        legend_field="arm",
         legend=arm_legend(results, arms),
     )

@@ -60,6 +60,7 @@ def scores(results: Results) -> Figure | None:
         variants={"": (finished(chart, facets=len(cells), columns=columns(results), narrowest=230),)},
         data={"scores": frame},
         download="scores",
+        legend_field="way",
         legend=plain_legend(ways),
         legend_title="Scored with",
     )
@@ -108,6 +109,7 @@ def gap(results: Results) -> Figure | None:
         variants={"": (finished(chart, facets=len(layer_order), columns=3, narrowest=280, axis=62),)},
         data={"gap": frame, "gap_bands": bands},
         download="gap_bands",
+        legend_field="arm",
         legend=arm_legend(results, arms),
         blocks=not lines.empty,
     )

@@ -54,6 +54,7 @@ def specification(results: Results) -> Figure | None:
         variants=panels,
         data=frames,
         download=f"specification_{scales[0]}",
+        legend_field="choice",
         legend=plain_legend(series),
     )
 

@@ -49,6 +49,7 @@ def every_run(results: Results) -> Figure | None:
         variants={name: (panel,) for name, panel in views.items()},
         data={"runs": frame},
         download="runs_table",
+        legend_field="arm",
         legend=arm_legend(results),
         blocks=results.block is not None,
     )

@@ -162,6 +162,40 @@ def missing(results: Results) -> Table | None:
     return Table("missing", "What missing runs could change", caption, columns, plain(rows))
 
 
+def negative_control(results: Results) -> Table | None:
+    """The control against itself under other seeds, beside the real contrasts."""
+    found = results.objects.get("negative_control")
+    if not found:
+        return None
+    scale = "pp" if results.counts else "response"
+    show = results.scale_words
+    again = [row for row in found["contrasts"] if row["scale"] == scale and not row["cell"]]
+    real = [row for row in results.lists["contrasts"] if row["scale"] == scale]
+    rows = [
+        entries(
+            name,
+            show(row["estimate"]),
+            f"{optional(row['ci_low'], show)} to {optional(row['ci_high'], show)}",
+            p_value(row["p_adjusted"]),
+        )
+        for name, row in [
+            *((f"{results.focus.label(row['control'])}, other seeds", row) for row in again),
+            *((results.focus.label(row["level"]), row) for row in real),
+        ]
+    ]
+    columns = (
+        Column(results.focus.title.capitalize(), words=True),
+        Column("Difference"),
+        Column("Interval"),
+        Column("p, adjusted"),
+    )
+    caption = (
+        "The control was trained once more under other seeds. Nothing sets the two apart: its interval should hold 0, "
+        f"except in {100 * found['alpha']:g} of 100 studies. The real contrasts stand below it for comparison."
+    )
+    return Table("negative-control", "A negative control", caption, columns, plain(rows))
+
+
 def _levels(results: Results) -> list[str]:
     return sorted(results.focus.levels, key=lambda level: level != results.control)
 
