@@ -2,11 +2,17 @@
 
 import argparse
 import json
+import math
 from pathlib import Path
 
 from study import config as configuration
 from study import plan
+from study.design import seeds
 from study.errors import StudyError
+
+# What the planning assumes before there are runs of one's own: the error rate that such networks usually reach on
+# MNIST, and a standard deviation between runs, on log odds of error, of a tenth.
+ASSUMED_ERROR_RATE, ASSUMED_RUN_SD = 0.016, 0.10
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -32,3 +38,24 @@ def run(arguments: argparse.Namespace) -> None:
     for _, cell, _ in design.runs():
         check_fit(cell.settings, images)
     plan.write(design, arguments.out)
+    print(_outlook(design, len(images.test)))
+
+
+def _outlook(design: plan.Plan, trials: int) -> str:
+    """What the planned seeds can show, in words for a terminal."""
+    from study.commands.power import describe
+    from study.stats.power import Aim, plan_from_assumptions
+
+    factors = design.config["design"]["factors"]
+    (focus,) = design.config["design"]["control"]
+    bounds = design.config["plan"]
+    aim = Aim(
+        seeds=len(seeds(design.config)),
+        margin=bounds["margin_pp"],
+        contrasts=len(factors[focus]) - 1,
+        alpha=bounds["alpha"],
+    )
+    cells = math.prod(len(levels) for name, levels in factors.items() if name != focus)
+    found = plan_from_assumptions(ASSUMED_RUN_SD, ASSUMED_ERROR_RATE, trials, cells, aim)
+    assumed = f"assuming {100 * ASSUMED_ERROR_RATE:g} % error and a run-to-run sd of {ASSUMED_RUN_SD:g} on log odds"
+    return f"{len(design.runs())} runs are planned. What they can show, {assumed}:\n{describe(found)}"
