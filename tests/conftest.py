@@ -1,16 +1,25 @@
 """Fixtures of more than one test module."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
 from study.plan import Plan
 from study.training import data
+from study.training.job import prepare_tensorflow
 from tests.examples import idx_bytes, resolved
 
 # One thread, as in every run: with more, sums are split otherwise and the bits change.
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def tensorflow_as_in_a_run() -> None:
+    """Prepared before any test starts it: TensorFlow takes its settings once a process, whichever test comes first."""
+    if "tensorflow" in sys.modules:
+        prepare_tensorflow()
 
 
 @pytest.fixture(scope="session")

@@ -121,22 +121,29 @@ def test_the_runs_can_be_downloaded(opened: Opened, small: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "svg", "png"])
-def test_every_figure_can_be_downloaded(opened: Opened, kind: str) -> None:
-    buttons = opened.page.locator(f"[data-save={kind}]")
-    for i in range(buttons.count()):
-        with opened.page.expect_download() as download:
-            buttons.nth(i).click()
-        content = Path(download.value.path()).read_bytes()
-        assert download.value.suggested_filename.endswith(kind)
-        if kind == "csv":
-            assert b"NaN" not in content
-            assert len(content.splitlines()) > 1
-        elif kind == "svg":
-            assert content.startswith(b"<svg")
-            assert b"var(--" not in content
-        else:
-            assert content.startswith(b"\x89PNG")
-    assert opened.messages == []
+def test_every_figure_can_be_downloaded(browser: Any, small: Path, kind: str) -> None:
+    with Opened(browser, small) as found:
+        names = found.page.locator("figure[data-figure]").evaluate_all("all => all.map(figure => figure.id)")
+    # Chromium lets a page start ten downloads in a row and then drops one.
+    for start in range(0, len(names), 8):
+        with Opened(browser, small) as found:
+            for name in names[start : start + 8]:
+                with found.page.expect_download() as download:
+                    found.page.locator(f"#{name} [data-save={kind}]").click()
+                assert download.value.suggested_filename.endswith(kind)
+                check_file(Path(download.value.path()).read_bytes(), kind)
+            assert found.messages == []
+
+
+def check_file(content: bytes, kind: str) -> None:
+    if kind == "csv":
+        assert len(content.splitlines()) > 1
+        assert b"NaN" not in content
+    elif kind == "svg":
+        assert content.startswith(b"<svg")
+        assert b"var(--" not in content
+    else:
+        assert content.startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("width", WIDTHS)

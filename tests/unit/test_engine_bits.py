@@ -17,6 +17,7 @@ from study.training.normalization import IMPLEMENTATIONS
 from study.training.version import ENGINE_VERSION
 
 KEPT = Path(__file__).with_name("engine_bits.json")
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 SETTINGS = {
     "network": "asker",
     "bn": "none",
@@ -31,10 +32,11 @@ SETTINGS = {
 
 
 def processor_type() -> str:
-    """The processor's name and the instruction sets by which the numerical libraries choose their kernels."""
+    """By what the numerical libraries choose kernels and cut sums: the name, the instruction sets, the cache sizes."""
     flags = processor_flags()
     chosen = [flag for flag in ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile") if flag in flags]
-    return " ".join([processor(), *chosen])
+    caches = [(path / "size").read_text().strip() for path in sorted(CACHES.glob("index*"))]
+    return " ".join([processor(), *chosen, *caches])
 
 
 def digests() -> dict[str, str]:

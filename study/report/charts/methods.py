@@ -66,7 +66,11 @@ def _rows(results: Results, scale: str) -> list[Any]:
 
 def _frame(results: Results, scale: str) -> pd.DataFrame:
     rows = _rows(results, scale)
-    handlings = list(dict.fromkeys(r["handling"] for r in rows))
+    handlings: dict[str, list[str]] = {}
+    for r in rows:
+        seen = handlings.setdefault(r["method"], [])
+        if r["handling"] not in seen:
+            seen.append(r["handling"])
     endpoints = list(dict.fromkeys(r["endpoint"] for r in rows))
     table = []
     for r in rows:
@@ -78,7 +82,7 @@ def _frame(results: Results, scale: str) -> pd.DataFrame:
         else:
             bounds = f" ({interval(low, high)})" if low is not None and high is not None else ""
             words = f"{difference(at)}{bounds}"
-        lane = (handlings.index(r["handling"]) % 2) * 2 + endpoints.index(r["endpoint"])
+        lane = 2 * (handlings[r["method"]].index(r["handling"]) % 2) + endpoints.index(r["endpoint"])
         table.append(
             {
                 "arm": results.focus.label(r["level"]),
