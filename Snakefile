@@ -33,7 +33,8 @@ JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
 for name, first in (("PYTHONPATH", workflow.basedir), ("PATH", os.path.dirname(sys.executable))):
     os.environ[name] = os.pathsep.join(filter(None, [first, os.getenv(name)]))
 os.environ.setdefault("STUDY_STARTED", str(time.time()))
-os.environ.setdefault("STUDY_CORES", str(workflow.resource_settings.cores or ""))
+local = workflow.resource_settings.nodes is None
+os.environ.setdefault("STUDY_CORES", str(workflow.resource_settings.cores or "") if local else "")
 
 
 report: "report/workflow.rst"

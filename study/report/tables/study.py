@@ -137,8 +137,8 @@ def cost(results: Results) -> Table | None:
         ("Last record", moment(str(spent.get("last_record") or ""))),
     ]
     caption = (
-        "Times are sums over all trainings, whatever ran side by side. The cores' time runs from Snakemake's start to the "
-        "last record."
+        "Times are sums over all trainings, whatever ran side by side. The cores' time runs from the start of "
+        "Snakemake to the last record."
     )
     return facts("cost", "Cost", caption, rows)
 
