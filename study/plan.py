@@ -46,6 +46,10 @@ class Plan:
             for seed in design.seeds(self.config)
         ]
 
+    def run_ids(self, job: design.Job) -> list[str]:
+        """The identities of all runs of a job, seed by seed."""
+        return [self.run_id(cell, seed) for seed in job.seeds for cell in job.cells]
+
     def job(self, trajectory: str, block: str) -> design.Job:
         """The job of that name.
 

@@ -72,6 +72,7 @@ def verify(plan: Plan, store: Store, trainings: int, rng: np.random.Generator, s
     for index in drawn:
         job, seed = finished[index]
         single = design.Job(job.trajectory, job.cells, (seed,))
-        for run_id in jobs.run(single, plan, again, on_record=lambda *_: None):
+        jobs.run(single, plan, again, on_record=lambda *_: None)
+        for run_id in plan.run_ids(single):
             comparisons.append(Comparison(store.load(run_id), again.load(run_id)))
     return comparisons

@@ -10,6 +10,7 @@ from study import plan as plans
 from study import progress
 from study.design import Job
 from study.files import write_json
+from study.processes import in_processes
 from study.records import Record, Store
 
 
@@ -20,6 +21,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seeds", required=True, help="the block of seeds, as first-last")
     parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
     parser.add_argument("--manifest", required=True, type=Path, help="the file to write when all records are safe")
+    parser.add_argument(
+        "--processes", type=int, default=1, metavar="N", help="train so many seeds at once, each in its own process"
+    )
     parser.add_argument("--log", type=Path, help="send everything but the progress lines to this file")
     parser.set_defaults(run=run)
 
@@ -35,10 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
     def tell(job: Job, seed: int, record: Record) -> None:
         print(progress.line(plan, store, job, seed, record), file=terminal, flush=True)
 
-    run_ids = jobs.run(job, plan, store, tell)
+    in_processes(job, arguments.processes, lambda part: jobs.run(part, plan, store, tell))
     write_json(
         arguments.manifest,
-        {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": run_ids},
+        {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": plan.run_ids(job)},
     )
 
 

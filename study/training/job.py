@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PROJECT = Path(__file__).resolve().parents[2]
 
 
-def run(job: Job, plan: Plan, store: Store, on_record: Callable[[Job, int, Record], None]) -> list[str]:
-    """Train whatever the job's runs lack in the store; returns the identities of all its runs.
+def run(job: Job, plan: Plan, store: Store, on_record: Callable[[Job, int, Record], None]) -> None:
+    """Train whatever the job's runs lack in the store.
 
     TensorFlow is imported only if something is missing.
 
@@ -64,7 +64,6 @@ def run(job: Job, plan: Plan, store: Store, on_record: Callable[[Job, int, Recor
                     store.write(record)
                 checkpoint.unlink(missing_ok=True)
                 on_record(job, seed, record)
-    return [plan.run_id(cell, seed) for seed in job.seeds for cell in job.cells]
 
 
 def check_fit(settings: dict[str, Any], data: images.Dataset) -> None:

@@ -173,7 +173,9 @@ def test_neither_cores_nor_packing_nor_sharing_change_a_bit(original: Study, tmp
         return study.bits()
 
     alone = bits("alone", 1, ["libs", "keras"], seeds=2, seeds_per_job=1, share_trajectories=True)
-    packed = bits("packed", 2, ["none", "libs", "keras"], seeds=4, seeds_per_job=4, share_trajectories=False)
+    # Two seeds at once, as on a shared GPU.
+    apart = {"share_trajectories": False, "runs_per_gpu": 2}
+    packed = bits("packed", 2, ["none", "libs", "keras"], seeds=4, seeds_per_job=4, **apart)
     assert len(alone) == 2 * 2
     assert len(packed) == 3 * 4
     assert alone.items() <= packed.items()

@@ -19,16 +19,18 @@ rule train:
     priority: lambda wildcards: JOBS[wildcards.trajectory, wildcards.block].priority
     conda:
         "../../environment.yml"
-    threads: 1
+    # A run has one thread; runs that share a GPU are trained at once.
+    threads: max(1, config["execution"]["runs_per_gpu"])
     resources:
-        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        gpu=min(1, config["execution"]["runs_per_gpu"]),
+        mem_mb=lambda wildcards, attempt, threads: 2000 * attempt * threads,
     params:
         store=STORE,
     message:
         "Training {wildcards.trajectory}, seeds {wildcards.block}"
     shell:
         "python -m study train {input.design:q} --trajectory {wildcards.trajectory:q} --seeds {wildcards.block} "
-        "--store {params.store:q} --manifest {output.manifest:q} --log {log:q}"
+        "--processes {threads} --store {params.store:q} --manifest {output.manifest:q} --log {log:q}"
 
 
 rule collect:
