@@ -100,6 +100,9 @@ def check_precision(precision: str, flags: set[str]) -> None:
 def prepare_tensorflow() -> None:
     """One thread a run: with more, sums are split otherwise and the bits change; and two runs at once are faster."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    # TensorFlow imports Keras, which nothing here uses, and Keras scikit-learn: a third of a job's start. Asked for the
+    # legacy Keras, it imports that if it is installed, and else none.
+    os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
     import tensorflow as tf
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
