@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.linalg.lapack import dpotri
 
 from study.stats.block_patterns import BlockPatterns
@@ -153,19 +153,22 @@ def _determinant_derivatives(
         return gradient, -by_term.T @ products @ by_term
     count, cells, columns = solved.through.shape
     flat = solved.through.transpose(1, 0, 2).reshape(cells, -1)
-    reached = cho_solve((factor, True), flat)
+    # With the Cholesky factor C of X'V0^-1 X, every trace is one of products of C^-1 X'V0^-1 Z with itself.
+    half = solve_triangular(factor, flat, lower=True).reshape(cells, count, columns)
+    by_pattern = half.transpose(1, 0, 2)
+    fixed = np.swapaxes(by_pattern, 1, 2) @ by_pattern
+    gradient -= by_term.T @ (patterns.blocks @ np.einsum("pkk->pk", fixed))
+    twice = 0.0
     if count * columns <= np.sqrt(patterns.terms) * cells:
         # Few patterns and many cells: products over the patterns' random effects are the smaller ones.
-        shared = (flat.T @ reached).reshape(count, columns, count, columns)
-        fixed = np.einsum("pkpl->pkl", shared)
-        gradient -= by_term.T @ (patterns.blocks @ np.einsum("pkk->pk", fixed))
+        rows = half.reshape(cells, -1)
+        shared = (rows.T @ rows).reshape(count, columns, count, columns)
         products += np.einsum("p,r,pkrl->kl", patterns.blocks, patterns.blocks, shared**2)
-        twice = 0.0
     else:
-        fixed = np.swapaxes(solved.through, 1, 2) @ reached.reshape(cells, count, columns).transpose(1, 0, 2)
-        shrunk = np.stack([cho_solve((factor, True), spent) for spent in spent_by_cells(patterns, solved)])
-        gradient -= np.einsum("ikk->i", shrunk)
-        twice = shrunk.reshape(patterns.terms, -1) @ np.swapaxes(shrunk, 1, 2).reshape(patterns.terms, -1).T
+        weighted = half * np.sqrt(patterns.blocks)[:, None]
+        parts = [weighted[:, :, patterns.component == i].reshape(cells, -1) for i in range(patterns.terms)]
+        spent = np.stack([part @ part.T for part in parts]).reshape(patterns.terms, -1)
+        twice = spent @ spent.T
     products -= 2.0 * np.tensordot(patterns.blocks, solved.k * fixed, axes=1)
     return gradient, -by_term.T @ products @ by_term - twice
 
