@@ -42,7 +42,7 @@ def probability_better(
         arm, control: outcomes, larger is better, shape (cells, blocks), NaN where missing. If not paired the last axis
             only numbers the runs.
         rng: draws the resamples of blocks (of runs if not paired, each arm by itself).
-        paired: whether the last axis is a block.
+        paired: whether the last axis is a block; without a block that has both, the paired results are None.
         alpha: 1 - the level of the intervals.
         replicates: number of resamples.
     """
@@ -53,10 +53,11 @@ def probability_better(
     once = np.ones((1, blocks))
     unpaired = float(_mann_whitney(arm, control, once, once)[0])
     unpaired_low, unpaired_high = np.nanquantile(_mann_whitney(arm, control, counts, others), tails)
-    if not paired:
+    same = float(_matched(arm, control, once)[0]) if paired else np.nan
+    # Where no block has both, there is nothing to compare within blocks.
+    if np.isnan(same):
         meaningful = bool(unpaired_low > 0.5 and unpaired_high > MEANINGFUL)
         return Superiority(None, None, None, unpaired, float(unpaired_low), float(unpaired_high), meaningful)
-    same = float(_matched(arm, control, once)[0])
     low, high = np.nanquantile(_matched(arm, control, counts), tails)
     meaningful = bool(low > 0.5 and high > MEANINGFUL)
     return Superiority(same, float(low), float(high), unpaired, float(unpaired_low), float(unpaired_high), meaningful)

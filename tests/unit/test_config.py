@@ -63,7 +63,7 @@ def test_the_defaults_fit_the_schema() -> None:
     assert config["design"]["seeds"] == 20
     assert config["design"]["negative_control"] is False
     assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "tune": "lr", "collapse_below": 0.9}
-    assert config["execution"] == {"seeds_per_job": 5, "share_trajectories": True}
+    assert config["execution"] == {"seeds_per_job": 5, "runs_per_gpu": 0, "share_trajectories": True}
     assert config["training"]["loss"] == "softmax_cross_entropy"
     assert config["data"] == {"source": "mnist"}
     assert config["report"] == {"titles": {}, "labels": {}}
