@@ -138,7 +138,7 @@
     if (!field || typeof part !== "object" || part === null) return;
     for (const [name, value] of Object.entries(part)) {
       if (name === "datasets") continue;
-      if (value && value.field === field && value.legend === null) value.legend = { orient: "top", title: null, columns: 3, labelLimit: 0, symbolSize: 70 };
+      if (value && value.field === field && value.legend === null) value.legend = { orient: "top", title: null, columns: 3, labelLimit: 0, symbolSize: 70, symbolOpacity: 1 };
       withLegend(value, field);
     }
   }
@@ -175,7 +175,7 @@
       const all = `<svg xmlns="http://www.w3.org/2000/svg" width="${left}" height="${height}" viewBox="0 0 ${left} ${height}">${panels.join("")}</svg>`;
       save(new Blob([all], { type: "image/svg+xml" }), name);
     } else {
-      const panels = await Promise.all(views.map((view) => view.toCanvas(2)));
+      const panels = await Promise.all(views.map((view) => view.toCanvas(2.25)));
       const all = document.createElement("canvas");
       all.width = panels.reduce((sum, panel) => sum + panel.width, 0);
       all.height = Math.max(...panels.map((panel) => panel.height));

@@ -31,15 +31,27 @@ class Tables:
     provenance: dict[str, Any]
 
 
-def collect(plan: Plan, store: Store) -> Tables:
+def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
     """Read every run of the design from the store.
 
+    Args:
+        plan: the design.
+        store: the records.
+        partial: whether the study may still go on: the tables hold the runs that are recorded so far.
+
     Raises:
-        StudyError: a record is missing, damaged, or of another run.
+        StudyError: a record is missing (if `partial`: every record is), damaged, or of another run.
     """
     planned = plan.runs()
     absent = [(cell, seed) for run_id, cell, seed in planned if not store.path(run_id).exists()]
-    if absent:
+    if partial:
+        planned = [run for run in planned if store.path(run[0]).exists()]
+        if not planned:
+            raise StudyError(
+                f"{store.root}: none of the {len(absent)} planned runs has a record yet; ask again when the first "
+                "training has ended"
+            )
+    elif absent:
         cell, seed = absent[0]
         raise StudyError(
             f"{store.root}: {len(absent)} of {len(planned)} records are missing, the first of trajectory "
