@@ -49,9 +49,8 @@ def drawn(figure: Figure) -> str:
     images = [vl_convert.vegalite_to_svg(_fitted(figure, panel, data)) for panel in panels]
     if len(images) == 1:
         return images[0]
-    sizes = [
-        [math.ceil(float(size)) for size in re.findall(r' (?:width|height)="([\d.]+)"', image)[:2]] for image in images
-    ]
+    found = [re.findall(r' (?:width|height)="([\d.]+)"', image)[:2] for image in images]
+    sizes = [[math.ceil(float(size)) for size in pair] for pair in found]
     width, height = sum(size[0] for size in sizes), max(size[1] for size in sizes)
     left, parts = 0, [f'<rect width="{width}" height="{height}" fill="{theme.LIGHT["paper"]}"/>']
     for image, size in zip(images, sizes, strict=True):

@@ -8,7 +8,13 @@ rule analyze:
         runs=f"{STUDY}/runs.parquet",
         curves=f"{STUDY}/curves.parquet",
     output:
-        folder=directory(f"{STUDY}/analysis"),
+        folder=report(
+            directory(f"{STUDY}/analysis"),
+            patterns=["{table}.csv"],
+            caption="../../report/analysis.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
     log:
         f"{STUDY}/logs/analyze.log",
     benchmark:
