@@ -1,5 +1,6 @@
 """From records to tables: one row a run, one row a run and epoch, one row a run, epoch and layer."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,21 @@ def _row(record: Record, cell: Cell) -> dict[str, Any]:
     }
 
 
+def _deviations(plan: Plan, records: list[Record]) -> list[str]:
+    """What was done otherwise than planned, a sentence each: what the records show, and what the author declares."""
+    others = Counter(
+        (record.provenance["study"], record.provenance["plan_digest"])
+        for record in records
+        if record.provenance["plan_digest"] != plan.digest
+    )
+    found = [
+        f"{count} of {len(records)} runs were recorded under another plan ({digest}, study {name}): before the plan was "
+        "changed, or by a study that has runs in common with this one."
+        for (name, digest), count in sorted(others.items())
+    ]
+    return [*found, *plan.config["report"]["deviations"]]
+
+
 def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
     def distinct(values: list[Any]) -> list[Any]:
         return sorted({value for value in values if value is not None})
@@ -141,6 +157,7 @@ def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
         "data_digest": plan.data_digest,
         "engine_version": ENGINE_VERSION,
         "plan_digests": distinct([source["plan_digest"] for source in sources]),
+        "deviations": _deviations(plan, records),
         "runs": {
             "planned": len(plan.runs()),
             "done": len(records),

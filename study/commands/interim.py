@@ -37,7 +37,9 @@ def run(arguments: argparse.Namespace) -> None:
         execute(["collect", str(design), "--store", str(arguments.store), "--out", str(out), "--partial"])
         plan = plans.read(design)
         options = analysis_options(plan.config)
-        reason = _too_early(plan, runs)
+        # A tuned comparison chooses on two seeds and judges on two others.
+        tuned = any(option.startswith("--tune=") for option in options)
+        reason = _too_early(plan, runs, 4 if tuned else 2)
         if reason:
             options.append(f"--describe={reason}")
         execute(["analyze", str(runs), "--curves", str(curves), *options, "--out", str(out / "analysis")])
@@ -45,8 +47,8 @@ def run(arguments: argparse.Namespace) -> None:
     execute(["report", str(out)])
 
 
-def _too_early(plan: "Plan", runs: Path) -> str:
-    """Why these runs allow no comparison at all; empty if they do. What the plan allows is another matter."""
+def _too_early(plan: "Plan", runs: Path, needed: int) -> str:
+    """Why these runs allow no comparison, whatever the plan allows; empty if `needed` seeds are whole."""
     import pandas as pd
 
     from study.design import cells, seeds
@@ -54,8 +56,6 @@ def _too_early(plan: "Plan", runs: Path) -> str:
     done = set(pd.read_parquet(runs, columns=["run_id"])["run_id"])
     finished = Counter(seed for run_id, _, seed in plan.runs() if run_id in done)
     whole = sum(count == len(cells(plan.config)) for count in finished.values())
-    # A tuned comparison chooses on two seeds and judges on two others.
-    needed = 2 if plan.config["plan"]["tune"] is None else 4
     if whole >= needed:
         return ""
     return f"{whole} of {len(seeds(plan.config))} seeds have a run in every cell; comparisons begin with {needed}"

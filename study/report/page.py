@@ -13,6 +13,7 @@ from study.errors import StudyError
 from study.report import pictures, theme, words
 from study.report.charts.figure import Figure
 from study.report.charts.labels import ordered_labels
+from study.report.methods import cited
 from study.report.payload import embedded, payload
 from study.report.results import Results, read_results
 from study.report.sections import Section, sections
@@ -75,6 +76,7 @@ def _page(results: Results, conclusion: Verdict, parts: list[Section]) -> str:
         verdict=conclusion,
         sureness=words.sureness(results, conclusion),
         sections=parts,
+        works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text),
         positions={label: i for i, label in enumerate(ordered_labels(results))},
         blocks=_blocks(results),
         data=embedded(payload(results, _figures(parts))),

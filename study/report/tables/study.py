@@ -109,6 +109,7 @@ def provenance(results: Results) -> Table | None:
     data = [(design.get("data") or {}).get("name"), made.get("data_digest")]
     rows = [
         ("Runs", _counts(counts) if counts else ""),
+        ("Deviations from the plan", " ".join(made["deviations"]) or "none" if "deviations" in made else ""),
         ("Data", " ".join(str(value) for value in data if value)),
         ("Plan digest", _joined(made.get("plan_digests") or [design.get("plan_digest")])),
         ("Commit", _joined(made.get("commits"))),
