@@ -77,6 +77,13 @@
         const block = item && item.datum && item.datum.block;
         if (block !== undefined && block !== null) follow(block === followed ? null : block);
       });
+      // A single run's line is unseen until the pointer meets it; its block then shows in this chart alone.
+      view.addEventListener("pointerover", (_, item) => {
+        if (followed === null && item && item.datum && item.datum.kind === "run" && item.mark.marktype === "line") view.signal("highlight", item.datum.block).runAsync();
+      });
+      view.addEventListener("pointerout", (_, item) => {
+        if (followed === null && item && item.mark && item.mark.marktype === "line") view.signal("highlight", null).runAsync();
+      });
       views.push(view);
     }
     drawn.set(key, views);
@@ -149,6 +156,10 @@
     const views = [];
     for (const panel of variantOf(element, figure)) {
       const spec = fitted(figure, panel, panel.facets > 1 ? 960 : 560);
+      // Of bands and single runs, those that are followed.
+      for (const [name, rows] of Object.entries(spec.datasets)) {
+        if (rows.some((row) => row.kind === "band")) spec.datasets[name] = rows.filter((row) => row.kind === "band" || row.block === followed);
+      }
       withLegend(spec, figure.legend);
       if (panel.title) spec.title = { text: panel.title, anchor: "start", fontSize: 13 };
       const options = { actions: false, renderer: "svg", defaultStyle: false, tooltip: false, config: report.config.export };

@@ -131,8 +131,8 @@ def _deviations(plan: Plan, records: list[Record]) -> list[str]:
         if record.provenance["plan_digest"] != plan.digest
     )
     found = [
-        f"{count} of {len(records)} runs were recorded under another plan ({digest}, study {name}): before the plan was "
-        "changed, or by a study that has runs in common with this one."
+        f"{count} of {len(records)} runs were recorded under another plan ({digest}, study {name}): before the plan "
+        "was changed, or by a study that has runs in common with this one."
         for (name, digest), count in sorted(others.items())
     ]
     return [*found, *plan.config["report"]["deviations"]]

