@@ -57,7 +57,7 @@ def checks(results: Results) -> tuple[str, ...]:
     if spread is not None:
         parts.append(
             f"The cells {'differ' if spread < results.alpha else 'do not differ clearly'} in spread "
-            f"(p {_p(spread)}), which the contrasts allow."
+            f"(p{THIN}{_p(spread)}), which the contrasts allow."
         )
     parts.append(
         f"Different {block}s gave the same run, so the replication is not one: see below."

@@ -19,7 +19,7 @@ import vl_convert
 from study.cli import main
 from study.errors import StudyError
 from study.report import page, text, theme
-from study.report.charts.axes import error_axis, ratio_ticks
+from study.report.charts.axes import error_axis, ratio_ticks, whole_ticks
 from study.report.charts.effects import window
 from study.report.charts.figure import Figure
 from study.report.methods import cited
@@ -398,6 +398,22 @@ def test_a_ratio_axis_has_a_few_round_ticks_and_no_effect_among_them(low: float,
     assert 1.0 in ticks
     assert 1 <= len(ticks) <= 8
     assert all(low <= tick <= high for tick in ticks)
+
+
+@pytest.mark.parametrize("ends", [(0.6, 91.0), (1.2, 3.0), (1.51, 1.64), (0.01, 0.02), (9.0, 10.0), (0.005, 60.0)])
+def test_a_log_error_axis_has_three_ticks_or_more_within_it(ends: tuple[float, float]) -> None:
+    look = error_axis(ends)
+    low, high = look["scale"].domain
+    ticks = look["axis"].values
+    assert 3 <= len(ticks) <= 9
+    assert all(low <= tick <= high for tick in ticks)
+
+
+def test_whole_numbers_stand_once_on_their_axis() -> None:
+    assert whole_ticks(1, 1) == [1]
+    assert whole_ticks(1, 3) == [1, 2, 3]
+    assert whole_ticks(1, 10) == [2, 4, 6, 8, 10]
+    assert whole_ticks(0, 50) == [0, 10, 20, 30, 40, 50]
 
 
 def test_a_log_error_axis_holds_all_errors() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import error_axis, error_of, positive_axis
+from study.report.charts.axes import error_axis, error_of, positive_axis, whole_ticks
 from study.report.charts.figure import Figure, finished
 from study.report.charts.labels import arm_legend, ordered_labels, plain_legend
 from study.report.charts.marks import arm_colour, arm_shape, plain_shape, row, row_labels, row_words, vertical
@@ -182,7 +182,7 @@ def spread(results: Results) -> Figure | None:
         title="Test-set noise and real differences between runs",
         caption=(
             "Runs that are equally good still differ on a finite test set. What is left after that is real: it would "
-            "show on endless test images (Jordan 2023). Within cells, averaged; a spread that is not above 0 is not "
+            "show on endless test images (Jordan 2024). Within cells, averaged; a spread that is not above 0 is not "
             "drawn."
         ),
         alternative="Standard deviations. "
@@ -211,9 +211,8 @@ def best_of_k(results: Results) -> Figure | None:
     frame["error"] = error_of(frame["accuracy"], results.trials)
     arms = [label for label in ordered_labels(results) if label in set(frame["arm"])]
     scale = alt.Scale(domain=[1, found["runs"]], nice=False)
-    x = alt.X(
-        "k:Q", title="Runs to pick the best from", scale=scale, axis=alt.Axis(format="d", tickMinStep=1, grid=False)
-    )
+    axis = alt.Axis(values=whole_ticks(1, found["runs"], most=11), format="d", grid=False)
+    x = alt.X("k:Q", title="Runs to pick the best from", scale=scale, axis=axis)
     y = alt.Y("error:Q", title="Accuracy of the best, spaced by log error", **error_axis(list(frame["error"])))
     tooltip = [
         alt.Tooltip("arm:N", title=results.focus.title),

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import error_axis, error_of, ratio_axis
+from study.report.charts.axes import error_axis, error_of, ratio_axis, whole_ticks
 from study.report.charts.figure import HIGHLIGHT, Figure, finished
 from study.report.charts.labels import arm_legend, cell_order, columns, labelled, ordered_labels, plain_legend
 from study.report.charts.marks import arm_colour, arm_shape, plain_shape, row, row_labels, small_multiples
@@ -79,7 +79,7 @@ def gap(results: Results) -> Figure | None:
     steps = _steps_an_epoch(results)
     for table in (frame, bands):
         table["step"] = table["epoch"] * max(steps, 1)
-    colour, x = arm_colour(results), _clock(bands["step"], steps)
+    colour, x = arm_colour(results), _clock(int(bands["epoch"].min()), last, steps)
     look = ratio_axis(bands["low"].min(), bands["high"].max(), most=6)
     y = alt.Y("factor:Q", title="Moving variance ÷ true variance", **look)
     tooltip = [
@@ -125,13 +125,14 @@ def _steps_an_epoch(results: Results) -> int:
     return int(images) // int(batch) if images and batch and not varied else 0
 
 
-def _clock(moments: pd.Series, steps: int) -> alt.X:
+def _clock(first: int, last: int, steps: int) -> alt.X:
     """The axis of training steps, or of epochs where their steps are unknown."""
+    unit = max(steps, 1)
     return alt.X(
         "step:Q",
         title=f"Training step ({steps:,} an epoch)" if steps else "Epoch",
-        scale=alt.Scale(domain=[int(moments.min()), max(int(moments.max()), 1)], nice=False),
-        axis=alt.Axis(format=",d", tickMinStep=1, tickCount=5, grid=False),
+        scale=alt.Scale(domain=[first * unit, max(last, first + 1) * unit], nice=False),
+        axis=alt.Axis(values=[epoch * unit for epoch in whole_ticks(first, last)], format=",d", grid=False),
     )
 
 
