@@ -136,8 +136,8 @@ def cost(results: Results) -> Table | None:
         ("Last record", moment(str(spent.get("last_record") or ""))),
     ]
     caption = (
-        "Times are sums over all trainings, whatever ran side by side. Energy is not told: the counters of a processor, "
-        "where they can be read at all, cover everything that runs on it and not one training."
+        "Times are sums over all trainings, whatever ran side by side. Energy is not told: the counters of a "
+        "processor, where they can be read at all, cover everything that runs on it and not one training."
     )
     return facts("cost", "Cost", caption, rows)
 
