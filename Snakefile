@@ -44,6 +44,7 @@ include: "workflow/rules/design.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/analyze.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/interim.smk"
 
 
 localrules:

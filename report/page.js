@@ -77,6 +77,13 @@
         const block = item && item.datum && item.datum.block;
         if (block !== undefined && block !== null) follow(block === followed ? null : block);
       });
+      // A single run's line is unseen until the pointer meets it; its block then shows in this chart alone.
+      view.addEventListener("pointerover", (_, item) => {
+        if (followed === null && item && item.datum && item.datum.kind === "run" && item.mark.marktype === "line") view.signal("highlight", item.datum.block).runAsync();
+      });
+      view.addEventListener("pointerout", (_, item) => {
+        if (followed === null && item && item.mark && item.mark.marktype === "line") view.signal("highlight", null).runAsync();
+      });
       views.push(view);
     }
     drawn.set(key, views);
@@ -138,7 +145,7 @@
     if (!field || typeof part !== "object" || part === null) return;
     for (const [name, value] of Object.entries(part)) {
       if (name === "datasets") continue;
-      if (value && value.field === field && value.legend === null) value.legend = { orient: "top", title: null, columns: 3, labelLimit: 0, symbolSize: 70 };
+      if (value && value.field === field && value.legend === null) value.legend = { orient: "top", title: null, columns: 3, labelLimit: 0, symbolSize: 70, symbolOpacity: 1 };
       withLegend(value, field);
     }
   }
@@ -149,6 +156,10 @@
     const views = [];
     for (const panel of variantOf(element, figure)) {
       const spec = fitted(figure, panel, panel.facets > 1 ? 960 : 560);
+      // Of bands and single runs, those that are followed.
+      for (const [name, rows] of Object.entries(spec.datasets)) {
+        if (rows.some((row) => row.kind === "band")) spec.datasets[name] = rows.filter((row) => row.kind === "band" || row.block === followed);
+      }
       withLegend(spec, figure.legend);
       if (panel.title) spec.title = { text: panel.title, anchor: "start", fontSize: 13 };
       const options = { actions: false, renderer: "svg", defaultStyle: false, tooltip: false, config: report.config.export };
@@ -175,7 +186,7 @@
       const all = `<svg xmlns="http://www.w3.org/2000/svg" width="${left}" height="${height}" viewBox="0 0 ${left} ${height}">${panels.join("")}</svg>`;
       save(new Blob([all], { type: "image/svg+xml" }), name);
     } else {
-      const panels = await Promise.all(views.map((view) => view.toCanvas(2)));
+      const panels = await Promise.all(views.map((view) => view.toCanvas(2.25)));
       const all = document.createElement("canvas");
       all.width = panels.reduce((sum, panel) => sum + panel.width, 0);
       all.height = Math.max(...panels.map((panel) => panel.height));

@@ -32,6 +32,13 @@ from study.stats.specification import specification_table
 from study.stats.table import RunTable, level_name
 from study.stats.tuned import Tuned, tuned
 
+NAMES = (
+    *("contrasts", "tuned", "mixed", "simple_effects", "interactions", "anova", "collapse", "luck", "images"),
+    *("specification", "ranks", "counts", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
+    *("negative_control", "analysis"),
+)
+"""The results of an analysis, each a file."""
+
 _SIGN_FLIP = ("p_signflip", "p_signflip_adjusted", "p_signflip_error")
 
 
@@ -110,6 +117,27 @@ def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> 
         "curve_contrasts": _curve_contrasts(table, plan, curves),
         "negative_control": apart,
         "analysis": _description(table, plan, absent),
+    }
+    return {name: _plain(value) for name, value in results.items()}
+
+
+def describe(table: RunTable, plan: Plan, curves: pd.DataFrame | None, reason: str) -> dict[str, Any]:
+    """As `analyse`, for a table that is not whole yet: its cells and curves alone; nothing is inferred.
+
+    Args:
+        table: the runs; levels, blocks and cells may be lacking.
+        plan: what was decided before.
+        curves: see `analyse`.
+        reason: why nothing is inferred, told in the description of the analysis.
+    """
+    if plan.negative_control is not None:
+        table = table.subset((table.frame[table.focus] != plan.negative_control).to_numpy())
+    curves = None if curves is None else _checked_curves(table, plan, curves)
+    results: dict[str, Any] = dict.fromkeys(NAMES)
+    results |= {
+        "cells": cells(table, plan.collapse_below),
+        "curves": None if curves is None else curve_bands(curves, table.factors, "successes", "trials"),
+        "analysis": _description(table, plan, {"contrasts": reason}),
     }
     return {name: _plain(value) for name, value in results.items()}
 

@@ -1,5 +1,6 @@
 """From records to tables: one row a run, one row a run and epoch, one row a run, epoch and layer."""
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,15 +33,27 @@ class Tables:
     provenance: dict[str, Any]
 
 
-def collect(plan: Plan, store: Store) -> Tables:
+def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
     """Read every run of the design from the store.
 
+    Args:
+        plan: the design.
+        store: the records.
+        partial: whether the study may still go on: the tables hold the runs that are recorded so far.
+
     Raises:
-        StudyError: a record is missing, damaged, or of another run.
+        StudyError: a record is missing (if `partial`: every record is), damaged, or of another run.
     """
     planned = plan.runs()
     absent = [(cell, seed) for run_id, cell, seed in planned if not store.path(run_id).exists()]
-    if absent:
+    if partial:
+        planned = [run for run in planned if store.path(run[0]).exists()]
+        if not planned:
+            raise StudyError(
+                f"{store.root}: none of the {len(absent)} planned runs has a record yet; ask again when the first "
+                "training has ended"
+            )
+    elif absent:
         cell, seed = absent[0]
         raise StudyError(
             f"{store.root}: {len(absent)} of {len(planned)} records are missing, the first of trajectory "
@@ -111,6 +124,21 @@ def _row(record: Record, cell: Cell) -> dict[str, Any]:
     }
 
 
+def _deviations(plan: Plan, records: list[Record]) -> list[str]:
+    """What was done otherwise than planned, a sentence each: what the records show, and what the author declares."""
+    others = Counter(
+        (record.provenance["study"], record.provenance["plan_digest"])
+        for record in records
+        if record.provenance["plan_digest"] != plan.digest
+    )
+    found = [
+        f"{count} of {len(records)} runs were recorded under another plan ({digest}, study {name}): before the plan "
+        "was changed, or by a study that has runs in common with this one."
+        for (name, digest), count in sorted(others.items())
+    ]
+    return [*found, *plan.config["report"]["deviations"]]
+
+
 def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
     def distinct(values: list[Any]) -> list[Any]:
         return sorted({value for value in values if value is not None})
@@ -129,6 +157,7 @@ def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
         "data_digest": plan.data_digest,
         "engine_version": ENGINE_VERSION,
         "plan_digests": distinct([source["plan_digest"] for source in sources]),
+        "deviations": _deviations(plan, records),
         "runs": {
             "planned": len(plan.runs()),
             "done": len(records),

@@ -122,6 +122,22 @@ def jobs(config: dict[str, Any]) -> list[Job]:
     return [Job(name, tuple(members), block) for block in blocks for name, members in by_trajectory.items()]
 
 
+def analysis_options(config: dict[str, Any]) -> list[str]:
+    """The options of `study analyze` that a resolved configuration asks for: what is compared, and the bounds."""
+    ((focus, control),) = config["design"]["control"].items()
+    plan = config["plan"]
+    options = [f"--factor={factor}" for factor in config["design"]["factors"]]
+    if plan["tune"] in config["design"]["factors"] and plan["tune"] != focus:
+        options.append(f"--tune={plan['tune']}")
+    if config["design"]["negative_control"]:
+        options.append(f"--negative-control={NEGATIVE_CONTROL}")
+    return [
+        *options,
+        *("--successes=test_correct", "--trials=test_trials", "--block=seed", f"--control={focus}={control}"),
+        *(f"--alpha={plan['alpha']}", f"--margin-pp={plan['margin_pp']}", f"--collapse-below={plan['collapse_below']}"),
+    ]
+
+
 def run_id(settings: dict[str, Any], seed: int, data_digest: str) -> str:
     """The identity of a run: a digest of all that decides its result, and of nothing else.
 

@@ -107,6 +107,10 @@ def simulate(scenario: Scenario, rng: np.random.Generator) -> tuple[pd.DataFrame
             keys = {"run_id": run_id, "bn": arm.level, "dropout": dropout, "lr": lr, "seed": seed}
             gain = arm.gain * (1.0 + 0.4 * (np.log10(lr) + 3.0))
             final = cell + seed_effect[seed] + shared[normalised] - gain
+            for layer, factor in _gap(arm, 0, width).items():
+                # An average that starts at 0 has no ratio yet.
+                start = np.log(factor) if factor > 0.0 else float("nan")
+                gaps.append(keys | {"epoch": 0, "layer": layer, "log_variance_ratio": start})
             for epoch in range(1, scenario.epochs + 1):
                 clean = final + 2.6 * np.exp(-0.55 * (epoch - 1) * (1.4 if normalised else 1.0))
                 clean += 0.12 * noise[normalised][epoch - 1] * np.exp(-0.05 * epoch)
@@ -252,7 +256,9 @@ def _provenance(runs: pd.DataFrame, planned: int) -> dict[str, Any]:
             "diverged": diverged,
             "missing": planned - len(runs),
         },
+        "deviations": ["30 of 600 runs were recorded under another plan (ffff, study <i>pilot</i>)."],
         "cost": {
+            "trainings": 240,
             "training_seconds": float(runs.training_seconds.sum()),
             "evaluation_seconds": float(runs.evaluation_seconds.sum()),
             "first_record": "2025-11-20T08:00:00+00:00",

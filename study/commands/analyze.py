@@ -56,6 +56,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--validation-trials", metavar="COLUMN", default="validation_trials", help="for --tune and --curves"
     )
+    parser.add_argument(
+        "--describe",
+        metavar="REASON",
+        help="only describe cells and curves, as of a study that goes on; REASON is kept beside them",
+    )
     parser.set_defaults(run=run)
 
 
@@ -78,12 +83,17 @@ def run(arguments: argparse.Namespace) -> None:
         successes=arguments.successes,
         trials=arguments.trials,
         response=arguments.response,
+        whole=arguments.describe is None,
     )
     plan = _plan(arguments, table.counts)
     curves = None
     if arguments.curves:
         curves = read_frame(arguments.curves, levels=[*table.factors, *([table.block] if table.block else [])])
-    analysis.write(analysis.analyse(table, plan, curves), arguments.out)
+    if arguments.describe is None:
+        found = analysis.analyse(table, plan, curves)
+    else:
+        found = analysis.describe(table, plan, curves, arguments.describe)
+    analysis.write(found, arguments.out)
 
 
 def _plan(arguments: argparse.Namespace, counts: bool) -> "Plan":

@@ -12,11 +12,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("design", type=Path, help="the design.json of the study")
     parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
     parser.add_argument("--out", required=True, type=Path, help="the folder to write to")
+    parser.add_argument("--partial", action="store_true", help="take the runs so far, of a study that goes on")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     from study import collect
 
-    tables = collect.collect(plans.read(arguments.design), Store(arguments.store))
+    tables = collect.collect(plans.read(arguments.design), Store(arguments.store), arguments.partial)
     collect.write(tables, arguments.out)

@@ -3,9 +3,10 @@
 from dataclasses import dataclass
 from typing import Any
 
-from study.report import words
+from study.report import findings, words
 from study.report.charts import checks, collapse, curves, effects, interactions, luck, mechanism, methods, runs
 from study.report.charts.figure import Figure
+from study.report.methods import further
 from study.report.results import Results
 from study.report.tables import inference
 from study.report.tables import study as study_tables
@@ -36,11 +37,11 @@ def sections(results: Results, conclusion: Verdict) -> list[Section]:
         Section("why", "Why", _causes(conclusion), _kept(*why, *inferred["why"].items)),
         inferred["interactions"],
         inferred["methods-compared"],
-        Section("collapse", "Collapse", (), _kept(*counted, *inferred["collapse"].items)),
+        Section("collapse", "Collapse", findings.collapse(results), _kept(*counted, *inferred["collapse"].items)),
         Section("cells", "All cells in numbers", (), _kept(study_tables.cells(results))),
         inferred["checks"],
         inferred["planning"],
-        Section("methods", "Methods", words.methods(results)),
+        Section("methods", "Methods", _methods(results)),
         Section("provenance", "Provenance and cost", (), _kept(*made)),
     ]
     return [section for section in found if section.items or section.text]
@@ -64,7 +65,7 @@ def _inferred(results: Results, conclusion: Verdict) -> dict[str, Section]:
         Section(
             "luck",
             "Was it luck?",
-            words.luck(results, conclusion),
+            (*words.luck(results, conclusion), *findings.enough(results, conclusion)),
             _kept(
                 luck.wrong_way(results),
                 inference.luck(results),
@@ -90,7 +91,7 @@ def _inferred(results: Results, conclusion: Verdict) -> dict[str, Section]:
         Section(
             "checks",
             "Checks",
-            (),
+            findings.checks(results),
             _kept(
                 inference.checks(results),
                 checks.quantiles(results),
@@ -104,6 +105,10 @@ def _inferred(results: Results, conclusion: Verdict) -> dict[str, Section]:
     if not conclusion.arms:
         parts = [Section(part.key, part.title) for part in parts]
     return {part.key: part for part in parts}
+
+
+def _methods(results: Results) -> tuple[str, ...]:
+    return (*words.methods(results), *further(results))
 
 
 def _causes(conclusion: Verdict) -> tuple[str, ...]:

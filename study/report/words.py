@@ -169,8 +169,15 @@ def _inference(results: Results) -> str:
     if not results.contrasts:
         return ""
     unit = f"{THIN}pp" if results.counts else ""
-    errors = f"errors robust to the likeness of runs of one {results.block} (CR2, Satterthwaite's degrees of freedom)"
-    adjustment = "the largest of correlated t statistics (max-T)" if results.simultaneous else "Holm's procedure"
+    errors = (
+        f"errors robust to the likeness of runs of one {results.block} (CR2: Bell and McCaffrey 2002; Satterthwaite's "
+        "degrees of freedom: Pustejovsky and Tipton 2018)"
+    )
+    adjustment = (
+        "the largest of correlated t statistics (max-T: Hothorn, Bretz and Westfall 2008)"
+        if results.simultaneous
+        else "Holm's procedure (Holm 1979)"
+    )
     text = (
         f"Each arm is compared with {results.focus.label(results.control)}, averaged over the other factors with equal "
         f"weights{f', with {errors}' if results.block else ''}. Intervals and p values are adjusted together, by "

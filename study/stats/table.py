@@ -126,6 +126,7 @@ def read_table(
     successes: str | None = None,
     trials: str | None = None,
     response: str | None = None,
+    whole: bool = True,
 ) -> RunTable:
     """Read a tidy CSV, TSV or Parquet file and check it; see `build_table` for the arguments.
 
@@ -134,7 +135,7 @@ def read_table(
     """
     frame = read_frame(path, levels=[*factors, *([block] if block else [])])
     try:
-        return build_table(frame, factors, control, block, successes, trials, response)
+        return build_table(frame, factors, control, block, successes, trials, response, whole)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
 
@@ -175,6 +176,7 @@ def build_table(
     successes: str | None = None,
     trials: str | None = None,
     response: str | None = None,
+    whole: bool = True,
 ) -> RunTable:
     """Check a data frame of runs and make it a `RunTable`.
 
@@ -186,6 +188,8 @@ def build_table(
         block: the column of the unit of replication (the seed), or None if runs are independent.
         successes, trials: the columns of the counts; or else
         response: the column of a numeric response.
+        whole: whether the design must be whole: the control and another level, two blocks, a run in every cell. A table
+            that is not whole can be described; nothing can be inferred from it.
 
     Raises:
         StudyError: a column is missing or holds no number where one is needed, counts are impossible, the control is
@@ -199,14 +203,16 @@ def build_table(
     frame = frame.reset_index(drop=True).copy()
     for factor in factors:
         frame[factor] = _as_levels(frame[factor], factor)
-    frame[factors[0]], control = _control_first(frame[factors[0]], factors[0], control)
+    frame[factors[0]], control = _control_first(frame[factors[0]], factors[0], control, whole)
     if successes is not None and trials is not None:
         _check_counts(frame, successes, trials)
         frame = frame.astype({successes: "int64", trials: "int64"})
     if response is not None:
         frame[response] = _as_numbers(frame, response)
     table = RunTable(frame, tuple(factors), block, control, successes, trials, response)
-    _check_design(table)
+    _check_runs(table)
+    if whole:
+        _check_design(table)
     return table
 
 
@@ -252,12 +258,14 @@ def level_name(value: object) -> str:
     return str(value)
 
 
-def _control_first(column: pd.Series, factor: str, control: str) -> tuple[pd.Series, str]:
+def _control_first(column: pd.Series, factor: str, control: str, whole: bool) -> tuple[pd.Series, str]:
     levels = list(column.cat.categories)
     match = control if control in levels else next((level for level in levels if _same_number(level, control)), None)
+    if match is None and not whole:
+        return column, control
     if match is None:
         raise StudyError(f"{factor}={control}: no such level; the levels of {factor!r} are: {', '.join(levels)}")
-    if len(levels) == 1:
+    if len(levels) == 1 and whole:
         raise StudyError(f"factor {factor!r} has the control {control!r} only; at least two levels are needed")
     return column.cat.reorder_categories([match, *(level for level in levels if level != match)]), match
 
@@ -296,25 +304,32 @@ def _check_counts(frame: pd.DataFrame, successes: str, trials: str) -> None:
         raise StudyError(_where(k > n, f"{successes!r} is above {trials!r} ({k[row]:g} of {n[row]:g})"))
 
 
+def _check_runs(table: RunTable) -> None:
+    """Every run has a block, and is there once."""
+    frame, block = table.frame, table.block
+    if block is None:
+        return
+    empty = frame[block].isna().to_numpy()
+    if empty.any():
+        raise StudyError(_where(empty, f"column {block!r} has no value"))
+    keys = [*table.factors, block]
+    twice = frame.duplicated(keys).to_numpy()
+    if twice.any():
+        row = frame.loc[np.flatnonzero(twice)[0], keys]
+        where = ", ".join(f"{name}={row[name]}" for name in keys)
+        raise StudyError(
+            f"more than one run with {where}; one run for each combination of levels and {block!r} is allowed "
+            "(is a factor not named?)"
+        )
+
+
 def _check_design(table: RunTable) -> None:
-    frame, factors, block = table.frame, list(table.factors), table.block
-    if block is not None:
-        empty = frame[block].isna().to_numpy()
-        if empty.any():
-            raise StudyError(_where(empty, f"column {block!r} has no value"))
-        if frame[block].nunique() == 1:
-            raise StudyError(
-                f"column {block!r} has one value only ({frame[block].iloc[0]}); replication needs at least two"
-            )
-        keys = [*factors, block]
-        twice = frame.duplicated(keys).to_numpy()
-        if twice.any():
-            row = frame.loc[np.flatnonzero(twice)[0], keys]
-            where = ", ".join(f"{name}={row[name]}" for name in keys)
-            raise StudyError(
-                f"more than one run with {where}; one run for each combination of levels and {block!r} is allowed "
-                "(is a factor not named?)"
-            )
+    """Every cell has a run, and something is replicated."""
+    frame, block = table.frame, table.block
+    if block is not None and frame[block].nunique() == 1:
+        raise StudyError(
+            f"column {block!r} has one value only ({frame[block].iloc[0]}); replication needs at least two"
+        )
     counts = np.bincount(table.cell_index(), minlength=int(np.prod(table.shape)))
     if (counts == 0).any():
         cell = table.cells()[int(np.flatnonzero(counts == 0)[0])]

@@ -88,6 +88,26 @@ def test_a_click_on_a_dot_follows_its_seed_through_the_figures(opened: Opened) -
     assert opened.dots().evaluate_all(DIMMED) == 0
 
 
+def test_pointing_at_a_learning_curve_shows_single_runs(opened: Opened) -> None:
+    dashed = "#figure-curves svg .mark-line path[stroke-dasharray]"
+    chart = opened.page.locator("#figure-curves .chart svg")
+    chart.scroll_into_view_if_needed()
+    assert opened.page.locator(dashed).count() == 0
+    lines = opened.page.locator("#figure-curves svg .mark-line path[opacity='0']")
+    assert lines.count() == 5 * 2 * 2 * 5
+    x, y = lines.first.evaluate(
+        "line => { const p = line.getPointAtLength(line.getTotalLength() / 2).matrixTransform(line.getScreenCTM());"
+        " return [p.x, p.y]; }"
+    )
+    opened.page.mouse.move(x, y)
+    opened.page.locator("#vg-tooltip-element.visible").wait_for()
+    opened.page.wait_for_function(f"document.querySelectorAll(`{dashed}`).length > 0")
+    assert re.search(r"seed\s*\d", opened.page.locator("#vg-tooltip-element").inner_text())
+    assert opened.page.locator("#followed").is_hidden()
+    opened.page.mouse.move(2, 2)
+    opened.page.wait_for_function(f"document.querySelectorAll(`{dashed}`).length === 0")
+
+
 def test_a_seed_can_be_followed_from_the_keyboard(opened: Opened) -> None:
     select = opened.page.locator("#figure-runs select.follow")
     select.focus()

@@ -199,3 +199,32 @@ def test_a_damaged_record_is_named_in_one_line_with_what_to_type(small_plan: Pla
     assert message.startswith(f"{path}: its checksum does not fit")
     assert "`--forcerun train`" in message
     assert "\n" not in message
+
+
+def test_a_run_of_another_plan_is_a_deviation_and_so_is_what_the_author_declares(store: Store) -> None:
+    config = examples.resolved(report={"deviations": ["One node was replaced."]})
+    planned = Plan(config, "d" * 64)
+    examples.fill(store, planned)
+    assert collect.collect(planned, store).provenance["deviations"] == ["One node was replaced."]
+    _, cell, seed = planned.runs()[0]
+    other = Plan(examples.resolved(plan={"margin_pp": 0.5}, study={"name": "pilot"}), "d" * 64)
+    store.write(examples.record(other, cell, seed))
+    found = collect.collect(planned, store).provenance["deviations"]
+    assert len(found) == 2
+    assert found[0].startswith(f"1 of 12 runs were recorded under another plan ({other.digest}, study pilot)")
+
+
+def test_a_partial_collection_takes_the_runs_that_are_there(store: Store, small_plan: Plan) -> None:
+    done = small_plan.runs()[::2]
+    for _, cell, seed in done:
+        store.write(examples.record(small_plan, cell, seed))
+    with pytest.raises(StudyError, match="6 of 12 records are missing"):
+        collect.collect(small_plan, store)
+    tables = collect.collect(small_plan, store, partial=True)
+    assert list(tables.runs["run_id"]) == [run_id for run_id, _, _ in done]
+    assert tables.provenance["runs"] == {"planned": 12, "done": 6, "ok": 6, "diverged": 0, "missing": 6}
+
+
+def test_nothing_at_all_is_no_collection_even_in_part(store: Store, small_plan: Plan) -> None:
+    with pytest.raises(StudyError, match="none of the 12 planned runs has a record yet"):
+        collect.collect(small_plan, store, partial=True)

@@ -1,12 +1,15 @@
 """The page: whole, self-contained, safe, and honest about what it is given."""
 
+import html
 import itertools
 import json
 import re
 import shutil
+import struct
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
+from xml.etree import ElementTree
 
 import altair as alt
 import pandas as pd
@@ -16,11 +19,13 @@ import vl_convert
 from study.cli import main
 from study.errors import StudyError
 from study.report import page, text, theme
-from study.report.charts.axes import error_axis, ratio_ticks
+from study.report.charts.axes import error_axis, ratio_ticks, whole_ticks
 from study.report.charts.effects import window
 from study.report.charts.figure import Figure
+from study.report.methods import cited
 from study.report.page import build, render
 from study.report.payload import columnar, embedded, records
+from study.report.pictures import drawn
 from study.report.results import Results, level_key, read_results
 from study.report.sections import sections
 from study.report.verdict import verdict
@@ -237,12 +242,81 @@ def test_a_table_of_any_study_needs_no_design_and_no_word_about_bn(tmp_path: Pat
     assert not re.search(r"batch|moving|normalis|accuracy|\bBN\b|\bpp\b", visible)
 
 
-def test_the_main_figure_is_saved_as_svg_and_png(copy: Path) -> None:
+def test_every_figure_is_saved_as_svg_and_png_of_publication_size(copy: Path) -> None:
+    stale = copy / "figures" / "of-an-older-report.svg"
+    stale.parent.mkdir()
+    stale.write_text("<svg/>")
     build(copy)
-    svg = (copy / "figures" / "effects.svg").read_text()
-    assert svg.startswith("<svg")
-    assert "var(--" not in svg
-    assert (copy / "figures" / "effects.png").read_bytes().startswith(b"\x89PNG")
+    keys = {figure.key for figure in figures(read_results(copy))}
+    assert {path.name for path in (copy / "figures").iterdir()} == {
+        f"{k}.{kind}" for k in keys for kind in ("svg", "png")
+    }
+    for key in keys:
+        svg = (copy / "figures" / f"{key}.svg").read_text(encoding="utf-8")
+        assert ElementTree.fromstring(svg).tag.endswith("svg")
+        assert "var(--" not in svg
+        content = (copy / "figures" / f"{key}.png").read_bytes()
+        assert content.startswith(b"\x89PNG")
+        # The width stands in the header; one plot fills a journal's column of 9 cm at 300 dots an inch.
+        assert struct.unpack(">I", content[16:20])[0] > 9 / 2.54 * 300, key
+
+
+def test_a_picture_names_its_arms(small: Path) -> None:
+    (runs,) = (figure for figure in figures(read_results(small)) if figure.key == "curves")
+    svg = drawn(runs)
+    for entry in runs.legend:
+        assert entry.label in svg
+    assert "Validation accuracy" in svg
+
+
+def test_every_work_that_the_methods_cite_is_listed_and_no_other(small: Path, small_page: str) -> None:
+    results = read_results(small)
+    (methods,) = (part for part in sections(results, verdict(results)) if part.key == "methods")
+    text_ = " ".join(methods.text)
+    citations = set(re.findall(r"([A-ZÀ-Ž][^();:.]*? (?:et al\. )?(?:19|20)\d\d)", text_))
+    assert len(citations) >= 20
+    listed = re.search(r'<ul class="works">(.*?)</ul>', small_page, re.DOTALL)
+    assert listed
+    items = re.findall(r"<li>(.*?)</li>", listed.group(1))
+    assert items == [html.escape(work, quote=False) for work in cited([text_])]
+    for citation in citations:
+        names, year = citation.rsplit(" ", 1)
+        first = re.split(r",| and | et al", names)[0].split()[-1]
+        assert any(item.startswith(first) and f"({year})" in item for item in items), citation
+
+
+def test_without_a_result_its_method_is_not_told(copy: Path) -> None:
+    for name in ("mixed", "images"):
+        (copy / "analysis" / f"{name}.json").unlink()
+    page_ = render(read_results(copy))
+    for work in ("Kenward, M. G.", "Hillis, S. L."):
+        assert work not in page_
+    assert "Greenhouse, S. W." in page_
+
+
+def test_provenance_counts_the_runs_and_tells_deviations_as_text(small: Path, small_page: str) -> None:
+    assert "50 of 50 planned, 0 diverged, 0 missing" in small_page
+    assert "30 of 600 runs were recorded under another plan (ffff, study &lt;i&gt;pilot&lt;/i&gt;)." in small_page
+
+
+def test_collapse_and_checks_and_luck_are_told_in_sentences(small: Path) -> None:
+    results = read_results(small)
+    told = {part.key: " ".join(part.text) for part in sections(results, verdict(results))}
+    rows = json.loads((small / "analysis" / "collapse.json").read_text())["arms"]
+    assert (
+        f"{sum(row['collapsed'] for row in rows)} of {sum(row['runs'] for row in rows)} runs collapsed"
+        in told["collapse"]
+    )
+    assert "is left out" in told["checks"] or "the sign of the contrast changes" in told["checks"]
+    assert "No two seeds gave the same run." in told["checks"]
+    enough = json.loads((small / "analysis" / "luck.json").read_text())["contrasts"][0]["seeds_enough"]["grid"]
+    assert f"tutorial (decay 0.9) {enough} seed" in told["luck"]
+
+
+def test_the_gap_is_told_by_training_step_from_before_the_first(small: Path) -> None:
+    (gap,) = (figure for figure in figures(read_results(small)) if figure.key == "statistics-gap")
+    assert sorted(set(gap.data["gap_bands"]["step"])) == [0, 275, 550, 825, 1100]
+    assert "Training step (275 an epoch)" in json.dumps(next(iter(gap.variants.values()))[0].spec)
 
 
 def test_the_command_prints_the_verdict_and_the_path(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -324,6 +398,22 @@ def test_a_ratio_axis_has_a_few_round_ticks_and_no_effect_among_them(low: float,
     assert 1.0 in ticks
     assert 1 <= len(ticks) <= 8
     assert all(low <= tick <= high for tick in ticks)
+
+
+@pytest.mark.parametrize("ends", [(0.6, 91.0), (1.2, 3.0), (1.51, 1.64), (0.01, 0.02), (9.0, 10.0), (0.005, 60.0)])
+def test_a_log_error_axis_has_three_ticks_or_more_within_it(ends: tuple[float, float]) -> None:
+    look = error_axis(ends)
+    low, high = look["scale"].domain
+    ticks = look["axis"].values
+    assert 3 <= len(ticks) <= 9
+    assert all(low <= tick <= high for tick in ticks)
+
+
+def test_whole_numbers_stand_once_on_their_axis() -> None:
+    assert whole_ticks(1, 1) == [1]
+    assert whole_ticks(1, 3) == [1, 2, 3]
+    assert whole_ticks(1, 10) == [2, 4, 6, 8, 10]
+    assert whole_ticks(0, 50) == [0, 10, 20, 30, 40, 50]
 
 
 def test_a_log_error_axis_holds_all_errors() -> None:

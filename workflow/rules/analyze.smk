@@ -8,7 +8,13 @@ rule analyze:
         runs=f"{STUDY}/runs.parquet",
         curves=f"{STUDY}/curves.parquet",
     output:
-        folder=directory(f"{STUDY}/analysis"),
+        folder=report(
+            directory(f"{STUDY}/analysis"),
+            patterns=["{table}.csv"],
+            caption="../../report/analysis.rst",
+            category="Tables",
+            labels={"table": "{table}"},
+        ),
     log:
         f"{STUDY}/logs/analyze.log",
     benchmark:
@@ -16,25 +22,12 @@ rule analyze:
     conda:
         "../../environment.yml"
     params:
-        factors=[f"--factor={factor}" for factor in config["design"]["factors"]],
-        control=[f"{factor}={level}" for factor, level in config["design"]["control"].items()],
-        tune=[
-            f"--tune={factor}"
-            for factor in config["design"]["factors"]
-            if factor == config["plan"]["tune"] and factor not in config["design"]["control"]
-        ],
-        negative_control=(
-            [f"--negative-control={design.NEGATIVE_CONTROL}"] if config["design"]["negative_control"] else []
-        ),
-        alpha=config["plan"]["alpha"],
-        margin=config["plan"]["margin_pp"],
-        collapse_below=config["plan"]["collapse_below"],
+        options=design.analysis_options(config),
     message:
         "Analysing the runs"
     shell:
-        "python -m study analyze {input.runs:q} --curves {input.curves:q} --successes test_correct --trials test_trials "
-        "{params.factors:q} {params.tune:q} {params.negative_control:q} --block seed --control {params.control:q} --alpha {params.alpha} "
-        "--margin-pp {params.margin} --collapse-below {params.collapse_below} --out {output.folder:q} 2> {log:q}"
+        "python -m study analyze {input.runs:q} --curves {input.curves:q} {params.options:q} --out {output.folder:q} "
+        "2> {log:q}"
 
 
 rule explain:

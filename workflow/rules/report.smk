@@ -12,7 +12,19 @@ rule report:
         f"{STUDY}/analysis",
         f"{STUDY}/mechanism.json",
     output:
-        page=f"{STUDY}/report.html",
+        page=report(
+            f"{STUDY}/report.html",
+            caption="../../report/page.rst",
+            category="Verdict",
+            labels={"result": "the report, one page"},
+        ),
+        figures=report(
+            directory(f"{STUDY}/figures"),
+            patterns=["{figure}.svg"],
+            caption="../../report/figures.rst",
+            category="Figures",
+            labels={"figure": "{figure}"},
+        ),
     log:
         f"{STUDY}/logs/report.log",
     benchmark:

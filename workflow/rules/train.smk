@@ -41,7 +41,12 @@ rule collect:
         ],
     output:
         runs=f"{STUDY}/runs.parquet",
-        table=f"{STUDY}/runs.csv",
+        table=report(
+            f"{STUDY}/runs.csv",
+            caption="../../report/runs.rst",
+            category="Tables",
+            labels={"table": "runs"},
+        ),
         curves=f"{STUDY}/curves.parquet",
         gap=f"{STUDY}/statistics_gap.parquet",
         provenance=f"{STUDY}/provenance.json",

@@ -15,6 +15,8 @@ def error_axis(percent: Sequence[float]) -> dict[str, Any]:
     """
     low, high = _widened(min(percent), max(percent))
     ticks = [tick for tick in _one_two_five(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
+    if len(ticks) < 3:
+        ticks = _even(low, high)
     return {
         "scale": alt.Scale(type="log", domain=[low, high], reverse=True, nice=False, clamp=True),
         "axis": alt.Axis(
@@ -66,8 +68,14 @@ def epochs(last: int) -> alt.X:
         "epoch:Q",
         title="Epoch",
         scale=alt.Scale(domain=[1 if last > 1 else 0.5, max(last, 1.5)], nice=False),
-        axis=alt.Axis(format="d", tickMinStep=1, tickCount=5, grid=False),
+        axis=alt.Axis(values=whole_ticks(1, last), format="d", grid=False),
     )
+
+
+def whole_ticks(low: int, high: int, most: int = 6) -> list[int]:
+    """Round whole numbers from `low` to `high`, at most `most`."""
+    step = next(s * 10**k for k in range(10) for s in (1, 2, 5) if (high - low) / (s * 10**k) <= most - 1)
+    return list(range(math.ceil(low / step) * step, high + 1, step))
 
 
 def positive_axis(low: float, high: float, unit: str = "", **look: Any) -> dict[str, Any]:
@@ -144,6 +152,13 @@ def error_of(accuracy: pd.Series, trials: pd.Series | int) -> pd.Series:
 def _widened(low: float, high: float) -> tuple[float, float]:
     room = max((high / low) ** 0.05, 1.04)
     return low / room, high * room
+
+
+def _even(low: float, high: float) -> list[float]:
+    """Some four evenly spaced round numbers between `low` and `high`, of the same order of magnitude."""
+    size = 10.0 ** math.floor(math.log10((high - low) / 4))
+    step = next(s * size for s in (1, 2, 5, 10) if (high - low) / (s * size) <= 5)
+    return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _one_two_five(low: float, high: float) -> list[float]:

@@ -30,7 +30,7 @@ def quantiles(results: Results) -> Figure | None:
     arms = [label for label in ordered_labels(results) if label in set(frame["arm"])]
     ends = [float(frame["normal"].min()), float(frame["normal"].max())]
     diagonal = pd.DataFrame({"normal": ends, "residual": ends})
-    axis = alt.Axis(tickCount=5, ticks=False, grid=False)
+    axis = alt.Axis(tickCount=4, ticks=False, grid=False, labelFlush=False)
     x = alt.X("normal:Q", title="Normal quantile", axis=axis)
     y = alt.Y("residual:Q", title="Residual, in its SD", axis=axis)
     line = alt.Chart(alt.InlineData(values=diagonal.to_dict("records"))).mark_line(style="zero", strokeWidth=1.2)

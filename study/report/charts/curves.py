@@ -32,7 +32,11 @@ def learning_curves(results: Results) -> Figure | None:
         caption=(
             "Validation accuracy after each epoch. Lines are medians over runs; the bands hold the middle "
             f"80{THIN}% of the runs at each epoch."
-            + (f" Choose a {results.block} to see its own lines, dashed." if not lines.empty else "")
+            + (
+                f" Point at the plot, or choose a {results.block}, to see single runs, dashed."
+                if not lines.empty
+                else ""
+            )
         ),
         alternative=f"Median validation accuracy and the middle 80 % after epoch {last}. {'; '.join(ends)}.",
         variants={
@@ -163,12 +167,21 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str
         alt.Tooltip("epoch:Q", title="epoch"),
         alt.Tooltip("words:N", title="median (middle 80 %)"),
     ]
+    told = [
+        alt.Tooltip("block:N", title=results.block or "run"),
+        alt.Tooltip("arm:N", title=results.focus.title),
+        alt.Tooltip("cell:N", title="cell"),
+    ]
     mine = alt.Chart().transform_filter(f"datum.kind === 'run' && datum.block === {HIGHLIGHT}")
-    single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True)
+    single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True, interactive=False)
+    # Unseen until the pointer meets them: the page then highlights their block in this figure.
+    runs = alt.Chart().transform_filter("datum.kind === 'run'")
+    unseen = runs.mark_line(strokeWidth=5, opacity=0, clip=True, aria=False)
     points = bands.mark_point(filled=True, size=34, opacity=1)
     layers = alt.layer(
         bands.mark_area(opacity=0.16).encode(x=x, y=alt.Y(f"{low}:Q"), y2=f"{high}:Q", color=colour),
-        bands.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour),
+        unseen.encode(x=x, y=alt.Y(f"{field}:Q"), detail=["block:N", "arm:N"], tooltip=told),
+        bands.mark_line(strokeWidth=2, clip=True, interactive=False).encode(x=x, y=y, color=colour),
         points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip),
         single.encode(x=x, y=alt.Y(f"{field}:Q"), color=colour, detail="block:N"),
     ).properties(height=HEIGHT)

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import error_axis, error_of, positive_axis
+from study.report.charts.axes import error_axis, error_of, positive_axis, whole_ticks
 from study.report.charts.figure import Figure, finished
 from study.report.charts.labels import arm_legend, ordered_labels, plain_legend
 from study.report.charts.marks import arm_colour, arm_shape, plain_shape, row, row_labels, row_words, vertical
@@ -118,7 +118,7 @@ def variance_shares(results: Results) -> Figure | None:
         vertical(0.0, "zero"),
         base.mark_rule(strokeWidth=3, yOffset=7, strokeCap="round").encode(x=alt.X("low:Q"), x2="high:Q", y=y),
         base.mark_point(filled=True, size=70, opacity=1, yOffset=7).encode(x=x, y=y, tooltip=tooltip),
-        *row_labels(order, -7, "term"),
+        *row_labels(order, -7, "term", dx=6),
         *row_words(data, order, -7, "term"),
     ).properties(height=alt.Step(32))
     scale_words = "log odds of error" if results.counts else "the response"
@@ -159,7 +159,7 @@ def spread(results: Results) -> Figure | None:
     order = [label for label in ordered_labels(results) if label in set(frame["arm"])]
     look = positive_axis(frame["sd"].min(), frame["sd"].max())
     x = alt.X("sd:Q", title="Standard deviation of accuracy, pp, log scale", **look)
-    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-1.0, 1.25]))
+    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.9, 1.45]))
     tooltip = [
         alt.Tooltip("arm:N", title=results.focus.title),
         alt.Tooltip("way:N", title="spread"),
@@ -167,7 +167,7 @@ def spread(results: Results) -> Figure | None:
     ]
     points = alt.Chart(alt.NamedData("spread")).mark_point(filled=True, size=80, opacity=1)
     chart = alt.layer(
-        *row_labels(order, -14),
+        *row_labels(order, -18),
         points.encode(
             x=x,
             y=row("arm", order),
@@ -176,13 +176,13 @@ def spread(results: Results) -> Figure | None:
             shape=plain_shape("way", SPREADS),
             tooltip=tooltip,
         ),
-    ).properties(height=alt.Step(48))
+    ).properties(height=alt.Step(52))
     return Figure(
         key="spread",
         title="Test-set noise and real differences between runs",
         caption=(
             "Runs that are equally good still differ on a finite test set. What is left after that is real: it would "
-            "show on endless test images (Jordan 2023). Within cells, averaged; a spread that is not above 0 is not "
+            "show on endless test images (Jordan 2024). Within cells, averaged; a spread that is not above 0 is not "
             "drawn."
         ),
         alternative="Standard deviations. "
@@ -211,9 +211,8 @@ def best_of_k(results: Results) -> Figure | None:
     frame["error"] = error_of(frame["accuracy"], results.trials)
     arms = [label for label in ordered_labels(results) if label in set(frame["arm"])]
     scale = alt.Scale(domain=[1, found["runs"]], nice=False)
-    x = alt.X(
-        "k:Q", title="Runs to pick the best from", scale=scale, axis=alt.Axis(format="d", tickMinStep=1, grid=False)
-    )
+    axis = alt.Axis(values=whole_ticks(1, found["runs"], most=11), format="d", grid=False)
+    x = alt.X("k:Q", title="Runs to pick the best from", scale=scale, axis=axis)
     y = alt.Y("error:Q", title="Accuracy of the best, spaced by log error", **error_axis(list(frame["error"])))
     tooltip = [
         alt.Tooltip("arm:N", title=results.focus.title),

@@ -28,12 +28,12 @@ def row(field_name: str, order: Sequence[str]) -> alt.Y:
     return alt.Y(f"{field_name}:N", sort=list(order), axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0))
 
 
-def row_labels(order: Sequence[str], dy: float, field_name: str = "arm") -> list[alt.Chart]:
+def row_labels(order: Sequence[str], dy: float, field_name: str = "arm", dx: float = 0) -> list[alt.Chart]:
     """Each row's name, written in the plot above the row's marks, so that no width is lost to an axis."""
     base = alt.Chart(alt.InlineData(values=[{field_name: label} for label in order])).encode(
         x=alt.value(0), y=row(field_name, order), text=alt.Text(f"{field_name}:N")
     )
-    return _haloed(base, align="left", dy=dy, limit=alt.expr(ROOM))
+    return _haloed(base, align="left", dx=dx, dy=dy, limit=alt.expr(ROOM))
 
 
 def row_words(data: Any, order: Sequence[str], dy: float, field_name: str = "arm") -> list[alt.Chart]:

@@ -6,7 +6,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import epochs, error_axis, error_of, ratio_axis
+from study.report.charts.axes import error_axis, error_of, ratio_axis, whole_ticks
 from study.report.charts.figure import HIGHLIGHT, Figure, finished
 from study.report.charts.labels import arm_legend, cell_order, columns, labelled, ordered_labels, plain_legend
 from study.report.charts.marks import arm_colour, arm_shape, plain_shape, row, row_labels, small_multiples
@@ -67,7 +67,7 @@ def scores(results: Results) -> Figure | None:
 
 
 def gap(results: Results) -> Figure | None:
-    """The moving variance as a multiple of the true variance, by epoch, a panel a layer."""
+    """The moving variance as a multiple of the true variance, by training step, a panel a layer."""
     bands = _gap_bands(results)
     if bands.empty:
         return None
@@ -76,12 +76,15 @@ def gap(results: Results) -> Figure | None:
     layer_order = list(dict.fromkeys(bands["layer"]))
     arms = [label for label in ordered_labels(results) if label in set(bands["arm"])]
     last = int(bands["epoch"].max())
-    colour, x = arm_colour(results), epochs(last)
+    steps = _steps_an_epoch(results)
+    for table in (frame, bands):
+        table["step"] = table["epoch"] * max(steps, 1)
+    colour, x = arm_colour(results), _clock(int(bands["epoch"].min()), last, steps)
     look = ratio_axis(bands["low"].min(), bands["high"].max(), most=6)
     y = alt.Y("factor:Q", title="Moving variance ÷ true variance", **look)
     tooltip = [
         alt.Tooltip("arm:N", title=results.focus.title),
-        alt.Tooltip("epoch:Q", title="epoch"),
+        alt.Tooltip("epoch:Q", title="after epoch"),
         alt.Tooltip("words:N", title="factor (middle 80 % of runs)"),
     ]
     base = alt.Chart().transform_filter("datum.kind === 'band'")
@@ -102,8 +105,8 @@ def gap(results: Results) -> Figure | None:
         title="Moving against true variance",
         caption=(
             "The variance that scoring uses, divided by the true variance of the same activations over the training "
-            "set, after each epoch; the axis is logarithmic. At 1× both agree. Lines are medians over all cells and "
-            f"runs, bands hold the middle 80{THIN}% of the runs."
+            "set, before the first step and after each epoch; the vertical axis is logarithmic. At 1× both agree. "
+            f"Lines are medians over all cells and runs, bands hold the middle 80{THIN}% of the runs."
         ),
         alternative=f"Moving variance over true variance after epoch {last}: {'; '.join(words)}.",
         variants={"": (finished(chart, facets=len(layer_order), columns=3, narrowest=280, axis=62),)},
@@ -112,6 +115,24 @@ def gap(results: Results) -> Figure | None:
         legend_field="arm",
         legend=arm_legend(results, arms),
         blocks=not lines.empty,
+    )
+
+
+def _steps_an_epoch(results: Results) -> int:
+    """Training steps an epoch, 0 where that is unknown or differs between the cells."""
+    images, batch = (results.design.get(name) for name in ("train_images", "batch_size"))
+    varied = {factor.name for factor in results.factors} & {"train_images", "batch_size"}
+    return int(images) // int(batch) if images and batch and not varied else 0
+
+
+def _clock(first: int, last: int, steps: int) -> alt.X:
+    """The axis of training steps, or of epochs where their steps are unknown."""
+    unit = max(steps, 1)
+    return alt.X(
+        "step:Q",
+        title=f"Training step ({steps:,} an epoch)" if steps else "Epoch",
+        scale=alt.Scale(domain=[first * unit, max(last, first + 1) * unit], nice=False),
+        axis=alt.Axis(values=[epoch * unit for epoch in whole_ticks(first, last)], format=",d", grid=False),
     )
 
 

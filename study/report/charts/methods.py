@@ -23,7 +23,7 @@ METHODS = {
     "trimmed mean": "trimmed mean",
     "HC3, no blocks": "{block}s ignored",
 }
-ROW_HEIGHT = 44
+ROW_HEIGHT = 52
 
 
 def specification(results: Results) -> Figure | None:
@@ -106,7 +106,7 @@ def _panel(results: Results, frame: pd.DataFrame, scale: str, series: list[str])
     methods = list(dict.fromkeys(frame["method"]))
     arms = [label for label in ordered_labels(results) if label in set(frame["arm"])]
     y, colour = row("method", methods), arm_colour(results)
-    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-1.1, 1.15]))
+    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.8, 1.28]))
     if scale == "log_odds":
         look, title, none = panel_ratio_axis(), "Odds ratio of an error (right is better)", 1.0
     else:
@@ -127,7 +127,7 @@ def _panel(results: Results, frame: pd.DataFrame, scale: str, series: list[str])
         plan.encode(x=alt.X("estimate:Q"), color=colour),
         bars.encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=lanes, color=colour),
         points.encode(x=x, y=y, yOffset=lanes, color=colour, shape=plain_shape("choice", series), tooltip=tooltip),
-        *row_labels(methods, -15, "method"),
+        *row_labels(methods, -19, "method"),
     ).properties(height=alt.Step(ROW_HEIGHT))
     chart = small_multiples(layers, "arm", arms, f"specification_{scale}", x="independent")
     return finished(chart, facets=len(arms), columns=2, narrowest=300)

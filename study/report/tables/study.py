@@ -109,6 +109,7 @@ def provenance(results: Results) -> Table | None:
     data = [(design.get("data") or {}).get("name"), made.get("data_digest")]
     rows = [
         ("Runs", _counts(counts) if counts else ""),
+        ("Deviations from the plan", " ".join(made["deviations"]) or "none" if "deviations" in made else ""),
         ("Data", " ".join(str(value) for value in data if value)),
         ("Plan digest", _joined(made.get("plan_digests") or [design.get("plan_digest")])),
         ("Commit", _joined(made.get("commits"))),
@@ -125,20 +126,20 @@ def provenance(results: Results) -> Table | None:
 def cost(results: Results) -> Table | None:
     """What it cost."""
     spent = results.provenance.get("cost") or {}
-    seconds, trainings, energy = spent.get("training_seconds"), spent.get("trainings"), spent.get("energy_joules")
+    seconds, trainings = spent.get("training_seconds"), spent.get("trainings")
     rows = [
         ("Trainings", "" if trainings is None else f"{trainings:,}"),
         ("Training time", "" if seconds is None else duration(seconds)),
         ("Time of one training", duration(seconds / trainings) if seconds and trainings else ""),
         ("Evaluation time", "" if spent.get("evaluation_seconds") is None else duration(spent["evaluation_seconds"])),
         ("Use of the cores", _use(spent["use"]) if spent.get("use") else ""),
-        ("Energy", "" if energy is None else f"{number(energy / 3.6e6, 2)} kWh"),
         ("First record", moment(str(spent.get("first_record") or ""))),
         ("Last record", moment(str(spent.get("last_record") or ""))),
     ]
     caption = (
         "Times are sums over all trainings, whatever ran side by side. The cores' time runs from the start of "
-        "Snakemake to the last record."
+        "Snakemake to the last record. Energy is not told: the counters of a processor, where they can be read at all, "
+        "cover everything that runs on it and not one training."
     )
     return facts("cost", "Cost", caption, rows)
 

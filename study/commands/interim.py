@@ -1,0 +1,61 @@
+"""`study interim`: the report of a study that goes on, from the records so far."""
+
+import argparse
+import sys
+from collections import Counter
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from study.plan import Plan
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "interim",
+        help="report the runs so far, while the others train",
+        description="Do all steps after the training with the records that there are. Reads the store and writes to "
+        "its own folder alone, so it may be asked at any time.",
+    )
+    parser.add_argument("config", help="a configuration as JSON text, or the path of a YAML file")
+    parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
+    parser.add_argument("--out", required=True, type=Path, help="the folder to write to")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from study import plan as plans
+    from study.cli import execute
+    from study.design import analysis_options
+
+    out = arguments.out
+    design, runs, curves = out / "design.json", out / "runs.parquet", out / "curves.parquet"
+    gap, mechanism = out / "statistics_gap.parquet", out / "mechanism.json"
+    with redirect_stdout(sys.stderr):
+        execute(["design", arguments.config, "--out", str(out)])
+        execute(["collect", str(design), "--store", str(arguments.store), "--out", str(out), "--partial"])
+        plan = plans.read(design)
+        options = analysis_options(plan.config)
+        # A tuned comparison chooses on two seeds and judges on two others.
+        tuned = any(option.startswith("--tune=") for option in options)
+        reason = _too_early(plan, runs, 4 if tuned else 2)
+        if reason:
+            options.append(f"--describe={reason}")
+        execute(["analyze", str(runs), "--curves", str(curves), *options, "--out", str(out / "analysis")])
+        execute(["explain", str(design), "--runs", str(runs), "--gap", str(gap), "--out", str(mechanism)])
+    execute(["report", str(out)])
+
+
+def _too_early(plan: "Plan", runs: Path, needed: int) -> str:
+    """Why these runs allow no comparison, whatever the plan allows; empty if `needed` seeds are whole."""
+    import pandas as pd
+
+    from study.design import cells, seeds
+
+    done = set(pd.read_parquet(runs, columns=["run_id"])["run_id"])
+    finished = Counter(seed for run_id, _, seed in plan.runs() if run_id in done)
+    whole = sum(count == len(cells(plan.config)) for count in finished.values())
+    if whole >= needed:
+        return ""
+    return f"{whole} of {len(seeds(plan.config))} seeds have a run in every cell; comparisons begin with {needed}"
