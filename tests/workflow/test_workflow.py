@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 
 from study.records import Store
-from tests.examples import PROJECT
+from tests.examples import copy_of_the_project
 from tests.workflow.conftest import Study
 
 NOTHING = "Nothing to be done"
@@ -186,12 +185,3 @@ def test_neither_cores_nor_packing_nor_sharing_change_a_bit(original: Study, tmp
     # Seeds are different runs, and the implementations of a seed are one training.
     assert len({weights for weights, _, _ in packed.values()}) == 2 * 4
     assert len({predictions for _, predictions, _ in packed.values()}) == 3 * 4
-
-
-def copy_of_the_project(target: Path) -> Path:
-    """The files that make the project work, in another place."""
-    for name in ("study", "workflow", "profiles", "report"):
-        shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "config.yaml", "environment.yml"):
-        shutil.copy(PROJECT / name, target / name)
-    return target
