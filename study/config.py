@@ -67,6 +67,9 @@ def resolve(config: Any) -> dict[str, Any]:
     _fill_defaults(config, schema, schema["$defs"])
     seeds = config["design"]["seeds"]
     config["design"]["seeds"] = [int(seed) for seed in seeds] if isinstance(seeds, list) else int(seeds)
+    execution = config["execution"]
+    for key, number in (("seeds_per_job", int), ("seconds_per_run", float)):
+        execution[key] = execution[key] if execution[key] == "auto" else number(execution[key])
     _check_control(config)
     _check_words(config)
     _order_factors(config, list(schema["properties"]["design"]["properties"]["factors"]["properties"]))

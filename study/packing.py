@@ -28,10 +28,10 @@ INDIFFERENT = ("lr", "dropout", "loss", "bn")
 SAMPLE = 4
 
 
-def seeds_per_job(execution: dict[str, Any], cells: Sequence[Settings]) -> int:
+def seeds_per_job(execution: Settings, cells: Sequence[Settings]) -> int:
     """`execution.seeds_per_job`; where it is `auto`, as many seeds as fit into `job_minutes`, and at least one."""
     if execution["seeds_per_job"] != "auto":
-        return int(execution["seeds_per_job"])
+        return execution["seeds_per_job"]
     seconds = 60 * execution["job_minutes"] - START_SECONDS
     return max(1, int(seconds / _seconds_per_run(execution, cells)))
 
@@ -69,7 +69,7 @@ def seconds_per_run(cells: Sequence[Settings], store: Path) -> float:
 
 def _seconds_per_run(execution: dict[str, Any], cells: Sequence[Settings]) -> float:
     value = execution["seconds_per_run"]
-    return max(map(_estimate, cells)) if value == "auto" else float(value)
+    return max(map(_estimate, cells)) if value == "auto" else value
 
 
 def _estimate(settings: Settings) -> float:
