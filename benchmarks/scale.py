@@ -29,8 +29,9 @@ CELLS = 10
 TEST_IMAGES, EPOCHS = 10_000, 10
 # Stands in for the shell of a training job: it writes the manifest and nothing else, so that what is left is Snakemake.
 INSTANT = """#!/bin/dash
-case "$*" in
-*"--manifest "*) set -- ${*##*--manifest }; echo '{}' > "$1" ;;
+words="$*"
+case "$words" in
+*"--manifest "*) rest=${words##*--manifest }; echo '{}' > "${rest%% *}" ;;
 *) exec /bin/bash "$@" ;;
 esac
 """

@@ -59,7 +59,8 @@ def beating(path: Path, about: dict[str, Any]) -> Iterator[None]:
         _write(path, content | {"error": f"{type(error).__name__}: {error}".removeprefix("StudyError: ")})
         raise
     else:
-        path.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            path.unlink()
     finally:
         over.set()
         thread.join()

@@ -65,6 +65,7 @@ def test_the_defaults_fit_the_schema() -> None:
     assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "tune": "lr", "collapse_below": 0.9}
     assert config["execution"] == {
         "seeds_per_job": 5,
+        "runs_per_gpu": 0,
         "job_minutes": 10.0,
         "seconds_per_run": "auto",
         "share_trajectories": True,
