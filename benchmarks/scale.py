@@ -28,10 +28,10 @@ FACTORS = {"bn": ["none", "libs", "contrib", "contrib_stale", "keras"], "dropout
 CELLS = 10
 TEST_IMAGES, EPOCHS = 10_000, 10
 # Stands in for the shell of a training job: it writes the manifest and nothing else, so that what is left is Snakemake.
-INSTANT = """#!/bin/dash
+INSTANT = r"""#!/bin/dash
 words="$*"
 case "$words" in
-*"--manifest "*) rest=${words##*--manifest }; echo '{}' > "${rest%% *}" ;;
+*"--manifest "*) rest=${words##*--manifest }; file=${rest%%\' *}; echo '{}' > "${file#\'}" ;;
 *) exec /bin/bash "$@" ;;
 esac
 """

@@ -61,7 +61,7 @@ def run(arguments: argparse.Namespace) -> None:
     console = terminals.Console(highlight=False)
     if not console.is_terminal:
         # In a file or a pipe a line has the room that it needs.
-        console.width = 200
+        console.width = 1000
     if arguments.watch is None:
         console.print(_page(survey.look(), folder))
     else:
@@ -143,7 +143,8 @@ def _last_words(status: "Status", folder: Path) -> list[str]:
         when = datetime.datetime.fromtimestamp(failure.when).astimezone().strftime("%Y-%m-%d %H:%M")
         lines += [
             f"[red]last error[/] {when}, {escape(failure.what)}: {escape(failure.error)}",
-            f"its log: {escape(str(failure.log))}; finished runs are safe, the same `snakemake` command goes on",
+            f"its log: {escape(str(failure.log))}",
+            "finished runs are safe; the same `snakemake` command goes on",
         ]
     if status.count("done") == status.runs:
         page = folder / "report.html"

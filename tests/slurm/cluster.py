@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "srun")
+PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "scontrol", "sinfo", "srun", "setpriv")
 # The executor takes SLURM_* out of its jobs' environment, so that they find the controller by this file alone.
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
+MARK = "# of the tests of process "
 NODES = {"n1": 17001, "n2": 17002}
 PATIENCE = 300
 """Seconds after which something that was waited for has failed to come."""
@@ -37,9 +38,15 @@ def obstacle() -> str | None:
         return f"no {', '.join(missing)}; as root: apt-get install --no-install-recommends slurm-wlm munge"
     if os.geteuid() != 0:
         return "Slurm's daemons are started by root alone"
-    if CONFIGURATION.exists() or CONFIGURATION.is_symlink():
-        return f"{CONFIGURATION} exists: this machine has a Slurm of its own"
+    if CONFIGURATION.exists() and not _is_left_over():
+        return f"{CONFIGURATION} exists: this machine has a Slurm of its own, or these tests run already"
     return None
+
+
+def _is_left_over() -> bool:
+    """Whether the configuration is that of tests which were killed; their daemons died with them."""
+    mark, _, process = CONFIGURATION.read_text().partition("\n")[0].partition(MARK)
+    return mark == "" and process.isdigit() and not Path(f"/proc/{process}").exists()
 
 
 class Cluster:
@@ -124,7 +131,10 @@ class Cluster:
         name = name or program
         with (self.folder / f"{name}.out").open("ab") as stream:
             self._daemons[name] = subprocess.Popen(
-                [program, *arguments], stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+                ["setpriv", "--pdeathsig", "KILL", program, *arguments],
+                stdout=stream,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
 
     def _end(self, name: str, how: signal.Signals) -> None:
@@ -167,7 +177,7 @@ class Cluster:
             "MessageTimeout": 20,
             "SchedulerParameters": "sched_interval=2,bf_interval=2,requeue_setup_env_fail",
         }
-        lines = [f"{name}={value}" for name, value in settings.items()]
+        lines = [f"{MARK}{os.getpid()}", *(f"{name}={value}" for name, value in settings.items())]
         # More memory than the machine has: the tests' jobs are small, and what they ask for is another matter.
         lines += [
             f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} CPUs=1 RealMemory=16000 State=UNKNOWN"

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pandas as pd
-import pytest
 
 from study.training import checkpoint
 from tests.examples import PROJECT
@@ -179,9 +178,3 @@ def test_the_documented_commands_for_another_scheduler_run_the_study(
     (folder / "status.sh").chmod(0o755)
     clone.succeed("--profile", "mine", "--", *clone.manifests())
     assert clone.bits() == local.bits()
-
-
-@pytest.mark.parametrize("word", ["account", "partition"])
-def test_the_profile_names_no_cluster(word: str) -> None:
-    lines = (PROJECT / "slurm/profile.yaml").read_text().splitlines()
-    assert not any(word in line for line in lines if not line.startswith("#"))

@@ -188,8 +188,8 @@ def test_the_command_tells_it_in_words(
         == "small: 3 done, 0 running, 1 failed, 20 missing of 24 runs; 2 min left for one core, none is at work"
     )
     assert any(line.split() == ["none", "0.3", "3", "1", "■■■✗"] for line in lines)
-    assert "No space left on device" in lines[-2]
-    assert str(folder / "logs/train") in lines[-1]
+    assert "No space left on device" in lines[-3]
+    assert str(folder / "logs/train") in lines[-2]
     # By its configuration, from the folder above.
     monkeypatch.chdir(folder.parents[1])
     Path("config.yaml").write_text("study: {name: small}\n")

@@ -15,6 +15,9 @@ rule analyze:
         f"{STUDY}/benchmarks/analyze.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         factors=[f"--factor={factor}" for factor in config["design"]["factors"]],
         control=[f"{factor}={level}" for factor, level in config["design"]["control"].items()],

@@ -53,6 +53,9 @@ rule collect:
         f"{STUDY}/benchmarks/collect.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         folder=subpath(output.runs, parent=True),
         store=STORE,
