@@ -3,13 +3,14 @@ import json
 import os
 import sys
 import time
+from pathlib import Path
 
 from snakemake.utils import min_version
 
 min_version("9.19")
 
 sys.path.insert(0, workflow.basedir)
-from study import config as configuration, design
+from study import config as configuration, design, plan
 from study.errors import StudyError
 from study.training.data import fingerprint, source_files
 
@@ -17,15 +18,17 @@ from study.training.data import fingerprint, source_files
 configfile: f"{workflow.basedir}/config.yaml"
 
 
+STORE = "results/runs"
+
 try:
     config = configuration.resolve(config)
+    STUDY = f"results/{config['study']['name']}"
+    config = plan.settle(config, Path(STUDY), Path(STORE))
     DATA = [str(path) for path in source_files(config["data"]["source"])]
     FINGERPRINT = fingerprint(config["data"]["source"])
 except StudyError as error:
     sys.exit(f"study: error: {error}")
 
-STUDY = f"results/{config['study']['name']}"
-STORE = "results/runs"
 JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
 
 # Rules call `python -m study` from wherever Snakemake works, with Snakemake's own Python, whether or not its environment

@@ -1,10 +1,11 @@
 """From records to tables: one row a run, one row a run and epoch, one row a run, epoch and layer."""
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from study.cost import cost
@@ -60,22 +61,57 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
             f"{cell.trajectory}, seed {seed}; run your `snakemake` command again with `--forcerun train`: they will be "
             "trained, no other"
         )
-    rows, curves, gaps, records = [], [], [], []
-    for run_id, cell, seed in planned:
+    rows, curves, gaps, records = _Columns(), _Columns(), _Columns(), []
+    for place, (run_id, cell, seed) in enumerate(planned):
         record = store.load(run_id)
-        records.append(record)
-        key = {"run_id": run_id, **_levels(cell, plan), "seed": seed}
-        rows.append(key | _row(record, cell))
-        curves.append(pd.DataFrame(key | record.curve | {"validation_trials": record.validation.trials}))
+        row = {"run_id": run_id, **_levels(cell, plan), "seed": seed} | _row(record, cell)
+        rows.extend(place, {name: [value] for name, value in row.items()})
+        curves.extend(place, record.curve)
         if record.gap is not None:
-            gaps.append(pd.DataFrame(key | record.gap))
-    columns = ["run_id", *planned[0][1].levels, "seed", "epoch", "layer", "log_variance_ratio", "mean_shift"]
+            gaps.extend(place, record.gap)
+        # What is large is in the tables now.
+        records.append(replace(record, curve={}, gap=None, correct_bits=""))
+    runs = rows.frame()
+    keys = runs[["run_id", *planned[0][1].levels, "seed"]]
+    trials = runs["validation_trials"].to_numpy()
+    gap = gaps.frame(keys)
     return Tables(
-        runs=pd.DataFrame(rows),
-        curves=pd.concat(curves, ignore_index=True),
-        gap=pd.concat(gaps, ignore_index=True) if gaps else pd.DataFrame(columns=columns),
+        runs=runs,
+        curves=curves.frame(keys).assign(validation_trials=trials[curves.places]),
+        gap=gap if len(gap) else keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0),
         provenance=_provenance(plan, records),
     )
+
+
+class _Columns:
+    """A table that grows by columns: a data frame for each run would take a hundred times as long."""
+
+    def __init__(self) -> None:
+        self.places: list[int] = []
+        self._columns: dict[str, list[Any]] = {}
+
+    def extend(self, place: int, columns: dict[str, list[Any]]) -> None:
+        """Append the rows of the run at `place`; what a run lacks, or others lack, is None."""
+        length = len(next(iter(columns.values())))
+        for name in columns:
+            self._columns.setdefault(name, [None] * len(self.places))
+        for name, values in self._columns.items():
+            values.extend(columns.get(name) or [None] * length)
+        self.places.extend([place] * length)
+
+    def frame(self, keys: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The table, each row after the row of `keys` that is its run's."""
+        # Numbers with gaps are numbers, also where there is nothing but gaps.
+        found = {
+            name: np.array(values, dtype=float) if _has_gaps(values) else values
+            for name, values in self._columns.items()
+        }
+        table = pd.DataFrame(found)
+        return table if keys is None else pd.concat([keys.iloc[self.places].reset_index(drop=True), table], axis=1)
+
+
+def _has_gaps(values: list[Any]) -> bool:
+    return any(value is None for value in values) and all(value is None or isinstance(value, float) for value in values)
 
 
 def write(tables: Tables, folder: Path) -> None:

@@ -23,6 +23,11 @@ _TYPES = {
     "integer": "a whole number",
     "boolean": "true or false",
 }
+_ALTERNATIVES = {
+    "design.seeds": "a whole number from 2 to 100000, or a list of two or more different whole numbers from 0",
+    "execution.seeds_per_job": "auto, or a whole number, 1 or more",
+    "execution.seconds_per_run": "auto, or a number, more than 0",
+}
 
 
 def load(path: Path | str) -> dict[str, Any]:
@@ -62,6 +67,9 @@ def resolve(config: Any) -> dict[str, Any]:
     _fill_defaults(config, schema, schema["$defs"])
     seeds = config["design"]["seeds"]
     config["design"]["seeds"] = [int(seed) for seed in seeds] if isinstance(seeds, list) else int(seeds)
+    execution = config["execution"]
+    for key, number in (("seeds_per_job", int), ("seconds_per_run", float)):
+        execution[key] = execution[key] if execution[key] == "auto" else number(execution[key])
     _check_control(config)
     _check_words(config)
     _order_factors(config, list(schema["properties"]["design"]["properties"]["factors"]["properties"]))
@@ -190,7 +198,7 @@ def _sentence(error: Any) -> str:
         "minLength": lambda: "a text that is not empty",
         "not": lambda: "any other",
         "pattern": lambda: "letters, digits, '.', '_' and '-', beginning with a letter or digit",
-        "oneOf": lambda: "a whole number from 2 to 100000, or a list of two or more different whole numbers from 0",
+        "oneOf": lambda: _ALTERNATIVES[path],
     }.get(rule, lambda: error.message)()
     return f"configuration: {path or 'the file'} is {found}; allowed: {allowed_text}"
 

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
+from study import packing
 from study.training.version import ENGINE_VERSION
 
 # Settings of `training` that no result depends on.
@@ -107,16 +108,17 @@ def seeds(config: dict[str, Any]) -> list[int]:
 
 
 def jobs(config: dict[str, Any]) -> list[Job]:
-    """Pack all runs into jobs: each trajectory's seeds in blocks of `execution.seeds_per_job`, counted from the first.
+    """Pack all runs into jobs: each trajectory's seeds in blocks, of `study.packing.seeds_per_job`, from the first.
 
     The blocks' bounds do not depend on the number of seeds, so more seeds mean more jobs, not other jobs; only a last,
     shorter block is replaced by a full one.
     """
-    size = config["execution"]["seeds_per_job"]
+    crossed = cells(config)
+    size = packing.seeds_per_job(config["execution"], [cell.settings for cell in crossed])
     values = seeds(config)
     blocks = [tuple(values[start : start + size]) for start in range(0, len(values), size)]
     by_trajectory: dict[str, list[Cell]] = {}
-    for cell in cells(config):
+    for cell in crossed:
         by_trajectory.setdefault(cell.trajectory, []).append(cell)
     # Block by block, so that an unfinished study has all cells of its first seeds.
     return [Job(name, tuple(members), block) for block in blocks for name, members in by_trajectory.items()]
@@ -136,6 +138,11 @@ def analysis_options(config: dict[str, Any]) -> list[str]:
         *("--successes=test_correct", "--trials=test_trials", "--block=seed", f"--control={focus}={control}"),
         *(f"--alpha={plan['alpha']}", f"--margin-pp={plan['margin_pp']}", f"--collapse-below={plan['collapse_below']}"),
     ]
+
+
+def minutes_allowed(config: dict[str, Any], job: Job) -> int:
+    """The time limit of a job, in minutes."""
+    return packing.minutes_allowed(config["execution"], [cell.settings for cell in job.cells], len(job.seeds))
 
 
 def run_id(settings: dict[str, Any], seed: int, data_digest: str) -> str:

@@ -1,5 +1,6 @@
 """Files that are either whole or absent."""
 
+import errno
 import json
 import os
 import tempfile
@@ -8,6 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from study.errors import StudyError
+
+# What is wrong with the disk or its permissions, not with the program.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
@@ -15,8 +21,25 @@ def replacing(path: Path | str) -> Iterator[Path]:
 
     A reader sees the old file or the whole new one, never a part. If the body raises, the temporary file is removed
     and `path` is left as it was.
+
+    Raises:
+        StudyError: the disk is full, or cannot be written to.
     """
     path = Path(path)
+    try:
+        with _replacing(path) as temporary:
+            yield temporary
+    except OSError as error:
+        if error.errno not in UNWRITABLE:
+            raise
+        raise StudyError(
+            f"{path}: cannot be written: {error.strerror}. Mend that and run the same command again; what is finished "
+            "is safe"
+        ) from error
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
     os.close(descriptor)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study import design
+from study import design, packing
 from study.errors import StudyError
 from study.files import write_json, write_text
 
@@ -63,6 +63,57 @@ class Plan:
         raise StudyError(f"no job {trajectory} with seeds {block} in the design; its trajectories: {', '.join(names)}")
 
 
+def settle(config: dict[str, Any], folder: Path, store: Path) -> dict[str, Any]:
+    """A configuration whose `execution.seconds_per_run` is a number, where it was `auto`.
+
+    It is measured once, before the study's design is written, and then read from the design for as long as the runs are
+    of the same length: the bounds of the jobs' seeds stay where they are while records come in.
+
+    Args:
+        folder: where the study's design is, or will be.
+        store: the folder of the records.
+
+    Raises:
+        StudyError: the written design has finished runs, and this code would train them anew, because its engine is
+            another.
+    """
+    try:
+        written = json.loads((folder / "design.json").read_text(encoding="utf-8"))
+        before, engine = written["config"], written["engine"]
+        known = before["execution"]["seconds_per_run"]
+    except (OSError, ValueError, KeyError, TypeError):
+        written, engine, known = None, None, "auto"
+    if written and engine != design.ENGINE_VERSION:
+        _refuse_to_repeat(folder, store, engine)
+    if config["execution"]["seconds_per_run"] != "auto":
+        return config
+    if not (written and known != "auto" and _lengths(before) == _lengths(config)):
+        known = packing.seconds_per_run([cell.settings for cell in design.cells(config)], store)
+    return config | {"execution": config["execution"] | {"seconds_per_run": known}}
+
+
+def _lengths(config: dict[str, Any]) -> dict[str, Any]:
+    """What decides how long the runs take."""
+    training = config.get("training", {})
+    return {name: value for name, value in training.items() if name not in design.CONVENIENCES}
+
+
+def _refuse_to_repeat(folder: Path, store: Path, engine: int) -> None:
+    try:
+        with (folder / "design.csv").open(encoding="utf-8", newline="") as stream:
+            run_ids = [row["run_id"] for row in csv.DictReader(stream)]
+    except (OSError, KeyError):
+        return
+    finished = sum((store / run_id[:2] / f"{run_id}.json").exists() for run_id in run_ids)
+    if finished:
+        raise StudyError(
+            f"{folder}: {finished} of its {len(run_ids)} runs are finished, by engine {engine}; this code's engine is "
+            f"{design.ENGINE_VERSION}, gives other bits and would train them all anew. To do that, `rm "
+            f"{folder}/design.json` and run the same command again; to go on as before, check out the commit in "
+            f"{folder}/runs.csv"
+        )
+
+
 def write(plan: Plan, folder: Path | str) -> None:
     """Write `design.json`, all that later steps need to know, and `design.csv`, the planned runs, one row each."""
     folder = Path(folder)
@@ -93,6 +144,7 @@ def write(plan: Plan, folder: Path | str) -> None:
             "runs_planned": len(runs),
             "plan": config["plan"],
             "plan_digest": plan.digest,
+            "engine": design.ENGINE_VERSION,
             "epochs": config["training"]["epochs"],
             "batch_size": config["training"]["batch_size"],
             "train_images": config["training"]["train_images"],

@@ -38,11 +38,12 @@ def line(plan: Plan, store: Store, job: Job, seed: int, record: Record) -> str:
         if record.status == "diverged"
         else f"{100 * record.test.correct['moving'] / record.test.trials:.1f} %"
     )
-    pace = f", about {_duration(left * (time.time() - started) / lately)} left" if left and lately else ""
+    pace = f", about {duration(left * (time.time() - started) / lately)} left" if left and lately else ""
     return f"[study] {done} of {len(runs)} runs{pace}  ({words}, seed {seed}: {outcome})"
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
+    """A time in the unit that one reads."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     if seconds < 90 * 60:

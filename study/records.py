@@ -165,6 +165,10 @@ class Store:
         """Those of `run_ids` that have no sound record."""
         return [run_id for run_id in run_ids if not self._is_sound(run_id)]
 
+    def recorded(self) -> set[str]:
+        """The identities of all runs that have a record; only looks at the names of the files."""
+        return {path.stem for path in self.root.glob("[0-9a-f][0-9a-f]/[0-9a-f]*.json")}
+
     def count(self, run_ids: Iterable[str]) -> int:
         """How many of `run_ids` have a record; only looks for the files."""
         return sum(self.path(run_id).exists() for run_id in run_ids)

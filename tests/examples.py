@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import shutil
 import struct
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,15 @@ def overlaid(changes: dict[str, Any], base: dict[str, Any] = SMALL) -> dict[str,
 def resolved(changes: dict[str, Any] | None = None, **sections: Any) -> dict[str, Any]:
     """The small configuration with changes, resolved."""
     return configuration.resolve(overlaid((changes or {}) | sections))
+
+
+def copy_of_the_project(target: Path) -> Path:
+    """The files that make the project work, in another place."""
+    for name in ("study", "workflow", "profiles", "slurm", "report"):
+        shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("Snakefile", "config.yaml", "environment.yml"):
+        shutil.copy(PROJECT / name, target / name)
+    return target
 
 
 def idx_bytes(values: np.ndarray) -> bytes:

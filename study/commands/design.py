@@ -33,6 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
             raise StudyError(f"the configuration is not JSON ({error})") from None
     else:
         config = configuration.load(arguments.config)
+    config = plan.settle(config, arguments.out, arguments.out.parent / "runs")
     images = data.load(config["data"]["source"])
     design = plan.Plan(config, images.digest)
     for _, cell, _ in design.runs():

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from study import heartbeat, progress
 from study import plan as plans
-from study import progress
 from study.design import Job
 from study.files import write_json
 from study.processes import in_processes
@@ -39,11 +39,13 @@ def run(arguments: argparse.Namespace) -> None:
     def tell(job: Job, seed: int, record: Record) -> None:
         print(progress.line(plan, store, job, seed, record), file=terminal, flush=True)
 
-    in_processes(job, arguments.processes, lambda part: jobs.run(part, plan, store, tell))
-    write_json(
-        arguments.manifest,
-        {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": plan.run_ids(job)},
-    )
+    about = {"trajectory": job.trajectory, "seeds": list(job.seeds), "at_once": arguments.processes}
+    with heartbeat.beating(arguments.manifest.with_suffix(heartbeat.SUFFIX), about):
+        in_processes(job, arguments.processes, lambda part: jobs.run(part, plan, store, tell))
+        write_json(
+            arguments.manifest,
+            {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": plan.run_ids(job)},
+        )
 
 
 def _divert(log: Path) -> TextIO:

@@ -63,7 +63,13 @@ def test_the_defaults_fit_the_schema() -> None:
     assert config["design"]["seeds"] == 20
     assert config["design"]["negative_control"] is False
     assert config["plan"] == {"alpha": 0.05, "margin_pp": 0.1, "tune": "lr", "collapse_below": 0.9}
-    assert config["execution"] == {"seeds_per_job": 5, "runs_per_gpu": 0, "share_trajectories": True}
+    assert config["execution"] == {
+        "seeds_per_job": 5,
+        "runs_per_gpu": 0,
+        "job_minutes": 10.0,
+        "seconds_per_run": "auto",
+        "share_trajectories": True,
+    }
     assert config["training"]["loss"] == "softmax_cross_entropy"
     assert config["data"] == {"source": "mnist"}
     assert config["report"] == {"titles": {}, "labels": {}}
@@ -161,7 +167,18 @@ REFUSED = {
     "epochs that are true": ({"training": {"epochs": True}}, "training.epochs", "True", "a whole number"),
     "a share of an epoch": ({"training": {"epochs": 1.5}}, "training.epochs", "1.5", "a whole number"),
     "dropout that is false": ({"training": {"dropout": False}}, "training.dropout", "False", "a number"),
-    "no seeds in a job": ({"execution": {"seeds_per_job": 0}}, "execution.seeds_per_job", "0", "1 or more"),
+    "no seeds in a job": (
+        {"execution": {"seeds_per_job": 0}},
+        "execution.seeds_per_job",
+        "0",
+        "auto, or a whole number, 1 or more",
+    ),
+    "no time for a run": (
+        {"execution": {"seconds_per_run": "soon"}},
+        "execution.seconds_per_run",
+        "'soon'",
+        "auto, or a number, more than 0",
+    ),
     "sharing in words": (
         {"execution": {"share_trajectories": "perhaps"}},
         "share_trajectories",

@@ -105,20 +105,34 @@ def test_every_rule_can_use_the_conda_environment() -> None:
     assert not any(line.startswith(("-", ".")) for line in PIP_LINES)
 
 
+def profile(name: str) -> dict[str, object]:
+    return yaml.safe_load((PROJECT / name / "profile.yaml").read_text())
+
+
 def test_the_default_profile_leaves_room_for_others() -> None:
-    profile = yaml.safe_load((PROJECT / "profiles/default/profile.yaml").read_text())
     # It is loaded on top of a cluster's profile and wins key by key.
-    assert profile
-    assert not set(profile) & {"executor", "jobs", "cores", "resources", "set-resources", "default-resources"}
+    ours = set(profile("profiles/default"))
+    assert ours
+    assert not ours & {"executor", "jobs", "cores", "resources", "set-resources", "default-resources"}
+    assert not ours & set(profile("slurm"))
+
+
+def test_the_cluster_profile_leaves_accounts_and_partitions_to_the_user() -> None:
+    # Whoever gives default resources replaces all of them.
+    assert not set(profile("slurm")) & {"default-resources", "set-resources", "slurm-partition", "cores"}
+
+
+def test_the_cluster_profile_waits_for_no_accounting_database() -> None:
+    assert profile("slurm")["slurm-status-command"] == "squeue"
 
 
 def test_a_change_of_code_repeats_no_training() -> None:
-    profile = yaml.safe_load((PROJECT / "profiles/default/profile.yaml").read_text())
-    assert set(profile["rerun-triggers"]) == {"mtime", "params", "input", "software-env"}
+    assert set(profile("profiles/default")["rerun-triggers"]) == {"mtime", "params", "input", "software-env"}
 
 
-def test_every_entry_of_the_default_profile_has_its_reason() -> None:
-    lines = (PROJECT / "profiles/default/profile.yaml").read_text().splitlines()
+@pytest.mark.parametrize("name", ["profiles/default", "slurm"])
+def test_every_entry_of_a_profile_has_its_reason(name: str) -> None:
+    lines = (PROJECT / name / "profile.yaml").read_text().splitlines()
     for above, line in itertools.pairwise(lines):
         if line and not line.startswith("#"):
             assert above.startswith("# "), line

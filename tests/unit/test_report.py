@@ -441,3 +441,9 @@ def contrast(first: str, second: str) -> float:
 
     light, dark = sorted((luminance(first), luminance(second)), reverse=True)
     return (light + 0.05) / (dark + 0.05)
+
+
+def test_the_smallest_study_has_a_page(tmp_path: Path) -> None:
+    simulated = ["simulate", "--out", str(tmp_path / "runs.csv"), "--factor", "bn=none,keras", "--seeds", "2"]
+    assert main([*simulated, "--analyze", str(tmp_path / "out")]) == 0
+    assert main(["report", str(tmp_path / "out")]) == 0

@@ -2,10 +2,12 @@
 
 import contextlib
 import os
+import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -73,3 +75,46 @@ def test_a_study_killed_in_mid_training_goes_on_to_the_same_bits(
     # No checkpoint stays.
     assert len([path for path in store.rglob("[!.]*") if path.is_file()]) == 3
     assert study.bits().items() <= original.bits().items()
+
+
+@pytest.fixture
+def small_disk(study: Study) -> Iterator[Path]:
+    """A disk of five pages, where the study keeps its records."""
+    folder = study.folder / "results/runs"
+    folder.mkdir(parents=True)
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20k", "none", str(folder)], capture_output=True, text=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip(f"no disk of one's own here: {mounted.stderr.strip()}")
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_loses_nothing_and_is_named(study: Study, original: Study, small_disk: Path) -> None:
+    answer = study.run("--until", "train")
+    assert answer.returncode != 0
+    assert re.search(r"study: error: results/runs/\S+\.json: cannot be written: No space left on device", answer.stdout)
+    safe = study.untouched()
+    assert 1 <= len(safe) < 12
+    assert Store(small_disk).missing(safe) == []
+    assert [path for path in small_disk.rglob(".*") if path.is_file()] == []
+    subprocess.run(["mount", "-o", "remount,size=10m", str(small_disk)], check=True)
+    words = study.succeed("--until", "train")
+    assert words.count("[study] ") == 12 - len(safe)
+    assert {run_id: study.untouched()[run_id] for run_id in safe} == safe
+    assert study.bits() == original.bits()
+
+
+def test_of_two_snakemakes_in_one_folder_one_works_and_the_other_says_why_not(study: Study, original: Study) -> None:
+    command = study.command("--until", "train")
+    both = [
+        subprocess.Popen(command, env=study.environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for _ in range(2)
+    ]
+    words = [process.communicate(timeout=2 * PATIENCE)[0] for process in both]
+    assert sorted(process.returncode for process in both) == [0, 1], words
+    (refusal,) = [said for process, said in zip(both, words, strict=True) if process.returncode]
+    assert "Directory cannot be locked" in refusal
+    assert "--unlock" in refusal
+    assert study.bits() == original.bits()

@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import time
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import pandas as pd
 import pytest
 
 from study.records import Store
-from tests.examples import PROJECT
+from tests.examples import copy_of_the_project
 from tests.workflow.conftest import Study
 
 NOTHING = "Nothing to be done"
@@ -109,6 +108,15 @@ def test_neither_times_nor_comments_of_the_sources_repeat_anything(finished: Stu
     for name in ("engine.py", "data.py", "job.py"):
         source = project / "study/training" / name
         source.write_text(f"# Another comment.\n{source.read_text()}")
+    for name in (
+        "Snakefile",
+        "config.yaml",
+        "workflow/rules/train.smk",
+        "workflow/rules/design.smk",
+        "study/design.py",
+    ):
+        source = project / name
+        source.write_text(f"{source.read_text()}\n# Another comment.\n")
     for path in project.rglob("*"):
         os.utime(path, (time.time() + 1,) * 2)
     assert NOTHING in finished.succeed(project=project)
@@ -131,6 +139,8 @@ def test_neither_times_nor_comments_of_the_sources_repeat_anything(finished: Stu
         ({"plan": {"margin_pp": 0.5}}, 0),
         ({"report": {"titles": {"bn": "BN"}}}, 0),
         ({"training": {"checkpoint_every": 1}}, 0),
+        ({"execution": {"job_minutes": 30, "seconds_per_run": 5}}, 0),
+        ({"study": {"question": "Why?"}}, 0),
         ({"design": {"seeds": 2}, "execution": {"seeds_per_job": 2}}, 4),
     ],
     ids=str,
@@ -150,11 +160,16 @@ def test_the_learning_rate_is_tuned_where_it_is_not_in_question(study: Study, co
     assert "--factor=bn" in command
 
 
-def test_a_new_version_of_the_engine_repeats_every_job(original: Study, tmp_path: Path) -> None:
+def test_a_new_version_of_the_engine_repeats_every_job_but_not_without_a_word(finished: Study, tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path / "project")
     version = project / "study/training/version.py"
     version.write_text(re.sub(r"(ENGINE_VERSION = )(\d+)", r"\g<1>999\2", version.read_text()))
-    assert len(trained(original.succeed("--dry-run", project=project))) == 4
+    answer = finished.run(project=project)
+    assert answer.returncode != 0
+    assert "12 of its 12 runs are finished" in answer.stdout
+    assert "`rm results/tiny/design.json`" in answer.stdout
+    finished.result("design.json").unlink()
+    assert len(trained(finished.succeed("--dry-run", project=project))) == 4
 
 
 def test_neither_cores_nor_packing_nor_sharing_change_a_bit(original: Study, tmp_path: Path) -> None:
@@ -186,12 +201,3 @@ def test_neither_cores_nor_packing_nor_sharing_change_a_bit(original: Study, tmp
     # Seeds are different runs, and the implementations of a seed are one training.
     assert len({weights for weights, _, _ in packed.values()}) == 2 * 4
     assert len({predictions for _, predictions, _ in packed.values()}) == 3 * 4
-
-
-def copy_of_the_project(target: Path) -> Path:
-    """The files that make the project work, in another place."""
-    for name in ("study", "workflow", "profiles", "report"):
-        shutil.copytree(PROJECT / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("Snakefile", "config.yaml", "environment.yml"):
-        shutil.copy(PROJECT / name, target / name)
-    return target

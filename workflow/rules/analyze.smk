@@ -21,6 +21,9 @@ rule analyze:
         f"{STUDY}/benchmarks/analyze.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        runtime=lambda wildcards, attempt: 60 * attempt,
     params:
         options=design.analysis_options(config),
     message:

@@ -24,6 +24,8 @@ rule train:
     resources:
         gpu=min(1, config["execution"]["runs_per_gpu"]),
         mem_mb=lambda wildcards, attempt, threads: 2000 * attempt * threads,
+        runtime=lambda wildcards, attempt: attempt
+        * design.minutes_allowed(config, JOBS[wildcards.trajectory, wildcards.block]),
     params:
         store=STORE,
     message:
@@ -56,6 +58,9 @@ rule collect:
         f"{STUDY}/benchmarks/collect.tsv"
     conda:
         "../../environment.yml"
+    resources:
+        mem_mb=lambda wildcards, attempt: 2000 * attempt,
+        runtime=lambda wildcards, attempt: 30 * attempt,
     params:
         folder=subpath(output.runs, parent=True),
         store=STORE,

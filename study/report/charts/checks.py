@@ -72,6 +72,8 @@ def influence(results: Results) -> Figure | None:
             words = f"{times(at)}×" if results.counts else difference(at)
             name = results.focus.label(arm["level"])
             table.append({"arm": name, "left_out": kind, "which": what, "effect": at, "words": words})
+    if not table:  # of two blocks and one cell, none can be spared
+        return None
     frame = pd.DataFrame(table)
     arms = [label for label in ordered_labels(results) if label in set(frame["arm"])]
     if results.counts:

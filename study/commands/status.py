@@ -1,0 +1,152 @@
+"""`study status`: how far a study is, from its files alone."""
+
+import argparse
+import contextlib
+import datetime
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+
+from study.errors import StudyError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from study.status import Status, Survey
+
+# One sign a run, where a line has room for the seeds.
+SIGNS = {"done": "[green]■[/]", "running": "[cyan]▶[/]", "failed": "[red]✗[/]", "missing": "[dim]·[/]"}
+WIDEST = 60
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser(
+        "status",
+        help="how far a study is: runs done, running, failed and missing, time left, last error",
+        description="Tell how far a study is, from its files alone: while it runs, or on a cluster's login node.",
+    )
+    parser.add_argument(
+        "study",
+        type=Path,
+        nargs="?",
+        default=Path("config.yaml"),
+        metavar="STUDY",
+        help="the study's folder, results/<name>, or its configuration (default: config.yaml)",
+    )
+    parser.add_argument("--store", type=Path, help="the folder of the records (default: STUDY/../runs)")
+    parser.add_argument(
+        "--watch",
+        type=float,
+        nargs="?",
+        const=5.0,
+        metavar="SECONDS",
+        help="look again every so many seconds (default 5) until all runs are done",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from rich import console as terminals
+
+    from study import plan as plans
+    from study.records import Store
+    from study.status import Survey
+
+    if arguments.watch is not None and arguments.watch <= 0:
+        raise StudyError(f"--watch {arguments.watch:g}: seconds are more than 0")
+    folder = _folder(arguments.study)
+    survey = Survey(plans.read(folder / "design.json"), folder, Store(arguments.store or folder.parent / "runs"))
+    console = terminals.Console(highlight=False)
+    if not console.is_terminal:
+        # In a file or a pipe a line has the room that it needs.
+        console.width = 1000
+    if arguments.watch is None:
+        console.print(_page(survey.look(), folder))
+    else:
+        _watch(survey, folder, console, arguments.watch)
+
+
+def _folder(study: Path) -> Path:
+    """The folder of a study that was named by it or by its configuration."""
+    if study.is_dir():
+        found = study
+    else:
+        try:
+            found = Path("results") / yaml.safe_load(study.read_text(encoding="utf-8"))["study"]["name"]
+        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
+            raise StudyError(
+                f"{study}: neither the folder of a study nor a configuration with study.name; type `study status "
+                "results/<name>`"
+            ) from None
+    if not (found / "design.json").exists():
+        raise StudyError(f"{found}: no design.json, so no study has begun there; `snakemake --cores all` begins one")
+    return found
+
+
+def _watch(survey: "Survey", folder: Path, console: "Console", every: float) -> None:
+    from rich.live import Live
+
+    status = survey.look()
+    with contextlib.suppress(KeyboardInterrupt), Live(_page(status, folder), console=console) as live:
+        while status.count("done") < status.runs:
+            time.sleep(every)
+            status = survey.look()
+            live.update(_page(status, folder), refresh=True)
+
+
+def _page(status: "Status", folder: Path) -> "RenderableType":
+    from rich.console import Group
+    from rich.progress_bar import ProgressBar
+    from rich.table import Table
+
+    from study.status import STATES
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in status.factors:
+        table.add_column(name)
+    for state in STATES:
+        table.add_column(state, justify="right")
+    drawn = len(status.rows[0].states) <= WIDEST
+    if drawn:
+        table.add_column("seed by seed", no_wrap=True)
+    for row in status.rows:
+        counts = [str(row.count(state) or "") for state in STATES]
+        signs = ["".join(SIGNS[state] for state in row.states)] if drawn else []
+        table.add_row(*map(str, row.levels.values()), *counts, *signs)
+    bar = Table.grid()
+    bar.add_row(ProgressBar(total=status.runs, completed=status.count("done"), width=WIDEST))
+    return Group(_headline(status), bar, table, *_last_words(status, folder))
+
+
+def _headline(status: "Status") -> str:
+    counts = ", ".join(f"{status.count(state)} {state}" for state in ("done", "running", "failed", "missing"))
+    return f"[bold]{status.name}[/]: {counts} of {status.runs} runs{_left(status)}"
+
+
+def _left(status: "Status") -> str:
+    from study.progress import duration
+
+    if status.count("done") == status.runs or status.core_seconds_left is None:
+        return ""
+    if status.seconds_left is None:
+        return f"; {duration(status.core_seconds_left)} left for one core, none is at work"
+    return f"; about {duration(status.seconds_left)} left with {status.trainings_at_once} trainings at once"
+
+
+def _last_words(status: "Status", folder: Path) -> list[str]:
+    from rich.markup import escape
+
+    lines = []
+    if failure := status.failure:
+        when = datetime.datetime.fromtimestamp(failure.when).astimezone().strftime("%Y-%m-%d %H:%M")
+        lines += [
+            f"[red]last error[/] {when}, {escape(failure.what)}: {escape(failure.error)}",
+            f"its log: {escape(str(failure.log))}",
+            "finished runs are safe; the same `snakemake` command goes on",
+        ]
+    if status.count("done") == status.runs:
+        page = folder / "report.html"
+        lines.append(escape(str(page)) if page.exists() else "all runs are done; `snakemake` makes the report")
+    return lines

@@ -1,0 +1,86 @@
+"""The sign of a job under way: a small file that is touched for as long as the job lives."""
+
+import contextlib
+import datetime
+import json
+import os
+import platform
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from study.errors import StudyError
+from study.files import write_json
+
+SUFFIX = ".job"
+# Seconds between two beats; and after how many seconds without one a job is taken for dead. Clocks of nodes differ a
+# little, and file servers show a change late.
+INTERVAL, SILENCE = 20.0, 120.0
+
+
+@dataclass(frozen=True)
+class Sign:
+    """What a job left about itself.
+
+    Attributes:
+        about: what the job said when it began.
+        error: why it ended; None while it lives.
+        when: its last sign, in seconds since the epoch.
+    """
+
+    about: dict[str, Any]
+    error: str | None
+    when: float
+
+
+@contextlib.contextmanager
+def beating(path: Path, about: dict[str, Any]) -> Iterator[None]:
+    """Keep a sign of life at `path` while the body runs; it goes when the body succeeds, and tells why when it fails.
+
+    The sign is a convenience: that it cannot be written, on a full disk for example, stops nothing.
+    """
+    content = about | {"host": platform.node(), "process": os.getpid(), "slurm_job": os.environ.get("SLURM_JOB_ID")}
+    _write(path, content)
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(INTERVAL):
+            with contextlib.suppress(OSError):
+                os.utime(path)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    except Exception as error:
+        _write(path, content | {"error": f"{type(error).__name__}: {error}".removeprefix("StudyError: ")})
+        raise
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+    finally:
+        over.set()
+        thread.join()
+
+
+def read(path: Path) -> Sign | None:
+    """The sign at `path`; None if it has gone meanwhile, or is no sign."""
+    try:
+        when = path.stat().st_mtime
+        about = json.loads(path.read_text(encoding="utf-8"))
+        error = about.pop("error", None)
+        where = about["host"] + (f", Slurm job {about['slurm_job']}" if about["slurm_job"] else "")
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if error is None and time.time() - when > SILENCE:
+        last = datetime.datetime.fromtimestamp(when).astimezone().strftime("%Y-%m-%d %H:%M")
+        error = f"no sign of life since {last} ({where}): killed, or its node is lost"
+    return Sign(about, error, when)
+
+
+def _write(path: Path, content: dict[str, Any]) -> None:
+    with contextlib.suppress(OSError, StudyError):
+        write_json(path, content)
