@@ -201,6 +201,16 @@ def test_a_printed_page_is_light(browser: Any, small: Path) -> None:
         assert not found.page.locator("nav").is_visible()
 
 
+def test_a_sheet_of_paper_holds_every_column(browser: Any, small: Path) -> None:
+    # A4 without its margins.
+    with Opened(browser, small, viewport={"width": 718, "height": 1000}) as found:
+        found.page.emulate_media(media="print")
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= 718
+        columns = found.page.locator("#table-luck thead th, #table-cells thead th")
+        assert columns.count() > 10
+        assert all(column.is_visible() for column in columns.all())
+
+
 def test_hostile_text_stays_text(browser: Any, hostile: Path) -> None:
     with Opened(browser, hostile) as found:
         assert found.page.evaluate("window.hacked") is None

@@ -22,7 +22,7 @@ def test_a_caption_is_valid_and_names_the_plan(caption: Path, resolved: bool) ->
     if resolved:
         config = resolve(config)
     template = jinja2.Template(caption.read_text(encoding="utf-8"), undefined=jinja2.StrictUndefined)
-    text = template.render(snakemake=SimpleNamespace(config=config))
+    text = template.render(snakemake=SimpleNamespace(config=config, wildcards=SimpleNamespace(figure="effects")))
     html = publish_string(text + TARGETS, writer="html5", settings_overrides={"halt_level": 2, "report_level": 2})
     assert b"{" not in html.split(b"<body", 1)[1]
     if caption.stem == "page":

@@ -72,7 +72,7 @@ def test_the_defaults_fit_the_schema() -> None:
     }
     assert config["training"]["loss"] == "softmax_cross_entropy"
     assert config["data"] == {"source": "mnist"}
-    assert config["report"] == {"titles": {}, "labels": {}}
+    assert config["report"] == {"deviations": [], "titles": {}, "labels": {}}
 
 
 def test_the_shipped_study_is_the_one_that_was_registered() -> None:

@@ -173,7 +173,7 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str
         alt.Tooltip("cell:N", title="cell"),
     ]
     mine = alt.Chart().transform_filter(f"datum.kind === 'run' && datum.block === {HIGHLIGHT}")
-    single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True, interactive=False)
+    single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True)
     # Unseen until the pointer meets them: the page then highlights their block in this figure.
     runs = alt.Chart().transform_filter("datum.kind === 'run'")
     unseen = runs.mark_line(strokeWidth=5, opacity=0, clip=True, aria=False)
@@ -181,7 +181,7 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str
     layers = alt.layer(
         bands.mark_area(opacity=0.16).encode(x=x, y=alt.Y(f"{low}:Q"), y2=f"{high}:Q", color=colour),
         unseen.encode(x=x, y=alt.Y(f"{field}:Q"), detail=["block:N", "arm:N"], tooltip=told),
-        bands.mark_line(strokeWidth=2, clip=True, interactive=False).encode(x=x, y=y, color=colour),
+        bands.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour),
         points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip),
         single.encode(x=x, y=alt.Y(f"{field}:Q"), color=colour, detail="block:N"),
     ).properties(height=HEIGHT)
