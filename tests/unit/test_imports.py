@@ -81,9 +81,10 @@ def test_no_command_but_train_imports_tensorflow_and_train_only_to_train(tmp_pat
                 *("--block", "seed", "--control", "bn=none", "--out", f"{results}/analysis"),
             ],
             ["report", str(results), "--out", f"{results}/report.html"],
+            ["interim", json.dumps(config), "--store", f"{tmp_path}/runs", "--out", f"{results}/interim"],
         ]
     )
-    assert after == {name: [] for name in ("design", "train", "collect", "explain", "analyze", "report")}
+    assert after == {name: [] for name in ("design", "train", "collect", "explain", "analyze", "report", "interim")}
     assert (results / "report.html").stat().st_size > 0
 
 
