@@ -8,6 +8,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("report", help="make the HTML page of a results directory")
     parser.add_argument("results_dir", type=Path, metavar="RESULTS_DIR", help="the folder that holds analysis/")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page to write (default: RESULTS_DIR/report.html)")
+    parser.add_argument(
+        "--figures", type=Path, metavar="DIR", help="write each figure as SVG and PNG to this folder too (default: no)"
+    )
     parser.set_defaults(run=run)
 
 
@@ -16,6 +19,6 @@ def run(arguments: argparse.Namespace) -> None:
     from study.report.results import read_results
     from study.report.verdict import verdict
 
-    page = build(arguments.results_dir, arguments.out)
+    page = build(arguments.results_dir, arguments.out, arguments.figures)
     print(verdict(read_results(arguments.results_dir)).line)
     print(page)

@@ -22,10 +22,10 @@ from study.report.verdict import Verdict, verdict
 TEMPLATES = Path(__file__).resolve().parents[2] / "report"
 
 
-def build(results_dir: Path | str, out: Path | str | None = None) -> Path:
-    """Write the report of `results_dir` to `out` (default: report.html in it) and its figures to figures/ beside it.
+def build(results_dir: Path | str, out: Path | str | None = None, figures: Path | None = None) -> Path:
+    """Write the report of `results_dir` to `out` (default: report.html in it), and each figure as a file to `figures`.
 
-    An interim report has no figures beside it: apart from the page they would not carry its stamp.
+    An unfinished study has no figures but those on its page: apart from it they would not carry its stamp.
 
     Raises:
         StudyError: a result file is missing or damaged.
@@ -34,8 +34,8 @@ def build(results_dir: Path | str, out: Path | str | None = None) -> Path:
     target = Path(out) if out else results.folder / "report.html"
     conclusion, parts = _content(results)
     files.write_text(target, _page(results, conclusion, parts))
-    if not results.interim:
-        pictures.save(_figures(parts), target.parent / "figures")
+    if figures is not None:
+        pictures.save([] if results.interim else _figures(parts), figures)
     return target
 
 

@@ -246,7 +246,7 @@ def test_every_figure_is_saved_as_svg_and_png_of_publication_size(copy: Path) ->
     stale = copy / "figures" / "of-an-older-report.svg"
     stale.parent.mkdir()
     stale.write_text("<svg/>")
-    build(copy)
+    build(copy, figures=copy / "figures")
     keys = {figure.key for figure in figures(read_results(copy))}
     assert {path.name for path in (copy / "figures").iterdir()} == {
         f"{k}.{kind}" for k in keys for kind in ("svg", "png")
@@ -325,6 +325,7 @@ def test_the_command_prints_the_verdict_and_the_path(copy: Path, capsys: pytest.
     printed = capsys.readouterr().out.splitlines()
     assert printed == [verdict(read_results(copy)).line, str(target)]
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert not (copy / "figures").exists()
 
 
 def test_a_damaged_file_is_one_clear_line(copy: Path) -> None:

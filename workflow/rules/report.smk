@@ -36,4 +36,4 @@ rule report:
     message:
         "Writing the report"
     shell:
-        "python -m study report {params.folder:q} --out {output.page:q} > {log:q} 2>&1"
+        "python -m study report {params.folder:q} --out {output.page:q} --figures {output.figures:q} > {log:q} 2>&1"
