@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import datetime
 import shutil
 import struct
 from pathlib import Path
@@ -16,6 +17,7 @@ from study.records import Record, Score, Store
 from study.training.version import ENGINE_VERSION
 
 PROJECT = Path(__file__).resolve().parents[1]
+START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
 SMALL: dict[str, Any] = {
     "study": {"name": "small"},
     "design": {"factors": {"bn": ["none", "keras"], "dropout": [0.0, 0.3]}, "control": {"bn": "none"}, "seeds": 3},
@@ -102,7 +104,7 @@ def record(plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool
             "processor": "a processor",
             "device": "cpu",
             "versions": {"python": "3.11.0", "tensorflow": "2.21.0", "numpy": "2.4.0"},
-            "finished": f"2026-01-01T00:00:{seed:02d}+00:00",
+            "finished": (START + datetime.timedelta(seconds=seed)).isoformat(),
         },
         cost={
             "training_seconds": float(draw.random()),

@@ -1,5 +1,6 @@
 """On a real Slurm: the same bits as on one machine, and nothing lost, whatever breaks on the way."""
 
+import json
 import os
 import re
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from study import heartbeat
+from study.status import Survey
 from study.training import checkpoint
 from tests.examples import PROJECT
 from tests.slurm.cluster import NODES, PATIENCE, Cluster, until
@@ -117,6 +120,10 @@ def test_a_cancelled_job_and_one_at_its_time_limit_go_on_from_what_they_had(
     limit = ("--set-resources", "train:runtime=attempt")
     process = clone.start(*SLURM, *limit, "--", *clone.manifests())
     trainings = halted(clone, "bn~none", "bn~shared")
+    status = Survey(clone.planned(), clone.result(""), clone.store).look()
+    assert [row.states for row in status.rows] == [("done", "running")] * 2
+    (sign,) = (clone.folder / clone.manifest("bn~none", "0-1")).parent.glob(f"*{heartbeat.SUFFIX}")
+    assert json.loads(sign.read_text())["slurm_job"] == slurm_job(cluster, "bn~none")
     with nothing_is_lost(clone, local):
         subprocess.run(["scancel", slurm_job(cluster, "bn~none")], check=True)
         for name in ("bn~none", "bn~shared"):
