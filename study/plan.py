@@ -77,19 +77,26 @@ def settle(config: dict[str, Any], folder: Path, store: Path) -> dict[str, Any]:
         StudyError: the written design has finished runs, and this code would train them anew, because its engine is
             another.
     """
-    try:
-        written = json.loads((folder / "design.json").read_text(encoding="utf-8"))
-        before, engine = written["config"], written["engine"]
-        known = before["execution"]["seconds_per_run"]
-    except (OSError, ValueError, KeyError, TypeError):
-        written, engine, known = None, None, "auto"
-    if written and engine != design.ENGINE_VERSION:
-        _refuse_to_repeat(folder, store, engine)
+    before = _written(folder)
+    if before and before["engine"] != design.ENGINE_VERSION:
+        _refuse_to_repeat(folder, store, before["engine"])
     if config["execution"]["seconds_per_run"] != "auto":
         return config
-    if not (written and known != "auto" and _lengths(before) == _lengths(config)):
-        known = packing.seconds_per_run([cell.settings for cell in design.cells(config)], store)
-    return config | {"execution": config["execution"] | {"seconds_per_run": known}}
+    if before and _lengths(before["config"]) == _lengths(config):
+        seconds = before["config"]["execution"]["seconds_per_run"]
+    else:
+        seconds = packing.seconds_per_run([cell.settings for cell in design.cells(config)], store)
+    return config | {"execution": config["execution"] | {"seconds_per_run": seconds}}
+
+
+def _written(folder: Path) -> dict[str, Any] | None:
+    """The content of a study's design; None if there is none, or none with all that `settle` needs."""
+    try:
+        content: dict[str, Any] = json.loads((folder / "design.json").read_text(encoding="utf-8"))
+        complete = isinstance(content["engine"], int) and content["config"]["execution"]["seconds_per_run"] != "auto"
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return content if complete else None
 
 
 def _lengths(config: dict[str, Any]) -> dict[str, Any]:
