@@ -16,7 +16,7 @@ PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue", "scancel", "sco
 CONFIGURATION = Path("/etc/slurm/slurm.conf")
 MARK = "# of the tests of process "
 NODES = {"n1": 17001, "n2": 17002}
-PATIENCE = 300
+PATIENCE = 600
 """Seconds after which something that was waited for has failed to come."""
 
 Value = TypeVar("Value")
