@@ -46,10 +46,11 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
         StudyError: a record is missing (if `partial`: every record is), damaged, or of another run.
     """
     planned = plan.runs()
-    absent = [(cell, seed) for run_id, cell, seed in planned if not store.path(run_id).exists()]
+    recorded = store.recorded()
+    absent = [(cell, seed) for run_id, cell, seed in planned if run_id not in recorded]
+    present = [run for run in planned if run[0] in recorded]
     if partial:
-        planned = [run for run in planned if store.path(run[0]).exists()]
-        if not planned:
+        if not present:
             raise StudyError(
                 f"{store.root}: none of the {len(absent)} planned runs has a record yet; ask again when the first "
                 "training has ended"
@@ -62,7 +63,7 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
             "trained, no other"
         )
     rows, curves, gaps, records = _Columns(), _Columns(), _Columns(), []
-    for place, (run_id, cell, seed) in enumerate(planned):
+    for place, (run_id, cell, seed) in enumerate(present):
         record = store.load(run_id)
         row = {"run_id": run_id, **_levels(cell, plan), "seed": seed} | _row(record, cell)
         rows.extend(place, {name: [value] for name, value in row.items()})
@@ -70,7 +71,7 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
         if record.gap is not None:
             gaps.extend(place, record.gap)
         # What is large is in the tables now.
-        records.append(replace(record, curve={}, gap=None, correct_bits=""))
+        records.append(replace(record, settings={}, curve={}, gap=None, correct_bits=""))
     runs = rows.frame()
     keys = runs[["run_id", *planned[0][1].levels, "seed"]]
     trials = runs["validation_trials"].to_numpy()
@@ -79,7 +80,7 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
         runs=runs,
         curves=curves.frame(keys).assign(validation_trials=trials[curves.places]),
         gap=gap if len(gap) else keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0),
-        provenance=_provenance(plan, records),
+        provenance=_provenance(plan, records, len(planned)),
     )
 
 
@@ -175,7 +176,7 @@ def _deviations(plan: Plan, records: list[Record]) -> list[str]:
     return [*found, *plan.config["report"]["deviations"]]
 
 
-def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
+def _provenance(plan: Plan, records: list[Record], planned: int) -> dict[str, Any]:
     def distinct(values: list[Any]) -> list[Any]:
         return sorted({value for value in values if value is not None})
 
@@ -195,11 +196,11 @@ def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
         "plan_digests": distinct([source["plan_digest"] for source in sources]),
         "deviations": _deviations(plan, records),
         "runs": {
-            "planned": len(plan.runs()),
+            "planned": planned,
             "done": len(records),
             "ok": sum(record.status == "ok" for record in records),
             "diverged": sum(record.status == "diverged" for record in records),
-            "missing": len(plan.runs()) - len(records),
+            "missing": planned - len(records),
         },
         "cost": cost(plan.name, records),
     }

@@ -95,7 +95,7 @@ def slurm_overlay(small_images: Path) -> dict[str, Any]:
     return {
         "study": {"name": "tiny"},
         "design": {"factors": {"bn": ["none", "keras"], "dropout": None, "lr": None}, "seeds": 2},
-        "training": {"lr": 0.001, "epochs": 8, "batch_size": 50, "train_images": 400, "checkpoint_every": 1},
+        "training": {"lr": 0.001, "epochs": 6, "batch_size": 50, "train_images": 400, "checkpoint_every": 1},
         "data": {"source": str(small_images)},
         "execution": {"seeds_per_job": 2},
     }
