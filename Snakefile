@@ -9,13 +9,16 @@ from snakemake.utils import min_version
 
 min_version("9.19")
 
-sys.path.insert(0, workflow.basedir)
-from study import config as configuration, design, plan
+# Of this file, also where another Snakefile includes it.
+PROJECT = os.fspath(workflow.current_basedir)
+sys.path.insert(0, PROJECT)
+from study import config as configuration, design, outcome, plan, trainers
 from study.errors import StudyError
-from study.training.data import fingerprint, source_files
 
+# The study of this folder, unless the configuration that was given brings a trainer and so a study of its own.
+if not config.get("trainer"):
 
-configfile: f"{workflow.basedir}/config.yaml"
+    configfile: f"{PROJECT}/config.yaml"
 
 
 STORE = "results/runs"
@@ -24,16 +27,19 @@ try:
     config = configuration.resolve(config)
     STUDY = f"results/{config['study']['name']}"
     config = plan.settle(config, Path(STUDY), Path(STORE))
-    DATA = [str(path) for path in source_files(config["data"]["source"])]
-    FINGERPRINT = fingerprint(config["data"]["source"])
+    TRAINER = trainers.choose(config)
+    DATA = [str(path) for path in TRAINER.files()]
+    FINGERPRINT = TRAINER.fingerprint()
 except StudyError as error:
     sys.exit(f"study: error: {error}")
 
+# Only the built-in networks have batch normalisation to explain.
+GAP, MECHANISM = ([], []) if "trainer" in config else (f"{STUDY}/statistics_gap.parquet", f"{STUDY}/mechanism.json")
 JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
 
 # Rules call `python -m study` from wherever Snakemake works, with Snakemake's own Python, whether or not its environment
 # is activated; progress counts from the start of this call, and the cost in cores of this machine.
-for name, first in (("PYTHONPATH", workflow.basedir), ("PATH", os.path.dirname(sys.executable))):
+for name, first in (("PYTHONPATH", PROJECT), ("PATH", os.path.dirname(sys.executable))):
     os.environ[name] = os.pathsep.join(filter(None, [first, os.getenv(name)]))
 os.environ.setdefault("STUDY_STARTED", str(time.time()))
 local = workflow.resource_settings.nodes is None

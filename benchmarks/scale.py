@@ -21,6 +21,7 @@ import yaml
 from study import config as configuration
 from study import design, plan
 from study.records import Store
+from study.trainers.builtin import origin
 from tests import examples
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -108,7 +109,7 @@ def _run(command: list[str], folder: Path) -> tuple[float, float]:
 
 def _fill(store: Store, runs: int, results: Path) -> None:
     """Simulated records of all runs. Not flushed one by one, as a training's are: here nobody waits for a power cut."""
-    planned = plan.Plan(configuration.resolve(_config(runs)), "d" * 64)
+    planned = plan.Plan(configuration.resolve(_config(runs)), origin("d" * 64))
     plan.write(planned, results)
     draw = np.random.default_rng(0)
     for run_id, cell, seed in planned.runs():

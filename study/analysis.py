@@ -3,7 +3,7 @@
 import csv
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, is_dataclass, replace
+from dataclasses import asdict, dataclass, field, is_dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
-from study.files import write_json, write_text
+from study.files import replacing, write_json, write_text
 from study.stats.anova import anova
 from study.stats.collapse import collapse
 from study.stats.contrasts import compare_with_control, effects, interaction_parts
@@ -39,6 +39,7 @@ NAMES = (
 )
 """The results of an analysis, each a file."""
 
+_NEED_FULL_CELLS = ("tuned", "mixed", "anova", "luck", "images", "ranks", "counts", "diagnostics", "power")
 _SIGN_FLIP = ("p_signflip", "p_signflip_adjusted", "p_signflip_error")
 
 
@@ -49,34 +50,53 @@ class Plan:
     Attributes:
         alpha: level of tests.
         margin: the smallest difference that matters, in percentage points for counts, else in the response's unit.
-        collapse_below: a run has collapsed below this share of successes (or this response); None: not defined.
-        higher_is_better: the direction of a response.
+        collapse_below: a run has collapsed below this share of successes, or beyond this response in the worse
+            direction; None: by diverging alone.
         adjust: "max-t" or "holm", see `contrasts`.
         random: random terms of the mixed model; None for the block and its interaction with the focus factor.
         tune: the factor whose best level each arm may choose; None for no tuned comparison.
         validation_successes, validation_trials: the columns that the choice, and learning curves, are made from.
+        validation_response: the column that the learning curves of a numeric response are made from.
         negative_control: a level that is the control under other seeds; it is compared apart and left out elsewhere.
     """
 
     alpha: float = 0.05
     margin: float = 0.1
     collapse_below: float | None = 0.9
-    higher_is_better: bool = True
     adjust: str = "max-t"
     random: str | None = None
     tune: str | None = None
     validation_successes: str = "validation_correct"
     validation_trials: str = "validation_trials"
+    validation_response: str = "validation_response"
     negative_control: str | None = None
 
 
-def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Words:
+    """What the table says beside its numbers.
+
+    Attributes:
+        name, unit: what the outcome is called, as in "test accuracy" or "validation loss", and the unit of a response.
+        left_out, without_number: see `study.tracker.Export`.
+    """
+
+    name: str = "response"
+    unit: str = ""
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    without_number: int = 0
+
+
+def analyse(
+    table: RunTable, plan: Plan, curves: pd.DataFrame | None = None, words: Words | None = None
+) -> dict[str, Any]:
     """All results by name of their file (without its ending), as plain values; None for what does not apply.
 
     Args:
         table: the runs.
         plan: what was decided before.
         curves: one row for each run and epoch: the factors, the block, `epoch`, and the validation columns.
+        words: what the outcome is called; None: the column of a response, or "accuracy".
 
     Raises:
         StudyError: the plan does not fit the table.
@@ -84,21 +104,15 @@ def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> 
     apart = _negative_control(table, plan)
     if plan.negative_control is not None:
         table = without_negative_control(table, plan.negative_control)
-    scale = table.scales()[0]
-    curves = None if curves is None else _checked_curves(table, plan, curves)
+    # Every run counts as an outcome; what needs numbers is made from the runs that have one.
+    everything, table = table, table.measured()
+    curves = None if curves is None or curves.empty else _checked_curves(table, plan, curves)
     absent: dict[str, str] = {}
-    contrasts = _contrasts(table, plan)
     results: dict[str, Any] = {
-        "contrasts": contrasts,
-        # Next what the plan may be at odds with, so that a mistake is told at once.
-        "tuned": _tuned(table, plan),
-        "mixed": _mixed(table, plan, contrasts[0]["margin"] or None, absent),
+        "contrasts": _contrasts(table, plan),
         "simple_effects": _simple_effects(table, plan),
         "interactions": _interactions(table, plan),
-        "anova": anova(table, scale),
-        "collapse": collapse(table, plan.collapse_below, plan.alpha),
-        "luck": luck(table, plan.margin, _rng("luck"), alpha=plan.alpha, higher_is_better=plan.higher_is_better),
-        "images": images(table, alpha=plan.alpha),
+        "collapse": collapse(everything, plan.collapse_below, plan.alpha),
         "specification": specification_table(
             table,
             _rng("specification"),
@@ -107,43 +121,64 @@ def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> 
             random=plan.random,
             curves=curves,
         ),
-        "ranks": _ranks(table, plan),
-        "counts": counts(table),
-        "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
-        "missing": missing(table, plan.higher_is_better),
-        "power": _power(table, plan, absent),
-        "cells": cells(table, plan.collapse_below),
-        "curves": None if curves is None else curve_bands(curves, table.factors, "successes", "trials"),
+        "missing": missing(everything, table.higher_is_better),
+        "cells": cells(everything, plan.collapse_below),
+        "curves": _curve_bands(table, curves),
         "curve_contrasts": _curve_contrasts(table, plan, curves),
         "negative_control": apart,
-        "analysis": _description(table, plan, absent),
+        "runs": _runs(everything),
     }
+    results |= _of_full_cells(table, plan, results["contrasts"], absent)
+    results["analysis"] = _description(everything, plan, words, absent)
     return {name: _plain(value) for name, value in results.items()}
 
 
-def describe(table: RunTable, plan: Plan, curves: pd.DataFrame | None, reason: str) -> dict[str, Any]:
+def describe(
+    table: RunTable, plan: Plan, curves: pd.DataFrame | None, words: Words | None, reason: str
+) -> dict[str, Any]:
     """As `analyse`, for a table that is not whole yet: its cells and curves alone; nothing is inferred.
 
     Args:
         table: the runs; levels, blocks and cells may be lacking.
         plan: what was decided before.
-        curves: see `analyse`.
+        curves, words: see `analyse`.
         reason: why nothing is inferred, told in the description of the analysis.
     """
     if plan.negative_control is not None:
         table = table.subset((table.frame[table.focus] != plan.negative_control).to_numpy())
-    curves = None if curves is None else _checked_curves(table, plan, curves)
+    curves = None if curves is None or curves.empty else _checked_curves(table, plan, curves)
     results: dict[str, Any] = dict.fromkeys(NAMES)
     results |= {
         "cells": cells(table, plan.collapse_below),
-        "curves": None if curves is None else curve_bands(curves, table.factors, "successes", "trials"),
-        "analysis": _description(table, plan, {"contrasts": reason}),
+        "curves": _curve_bands(table, curves),
+        "runs": _runs(table),
+        "analysis": _description(table, plan, words, {"contrasts": reason}),
     }
     return {name: _plain(value) for name, value in results.items()}
 
 
+def _of_full_cells(
+    table: RunTable, plan: Plan, contrasts: list[dict[str, Any]], absent: dict[str, str]
+) -> dict[str, Any]:
+    """The results that need a number in every cell; None where a cell has none, all of its runs having diverged."""
+    if np.bincount(table.cell_index(), minlength=int(np.prod(table.shape))).min() == 0:
+        absent["analysis of variance, mixed model, luck, ranks, checks and planning"] = "in a cell no run has a number"
+        return dict.fromkeys(_NEED_FULL_CELLS)
+    return {
+        "tuned": _tuned(table, plan),
+        "mixed": _mixed(table, plan, contrasts[0]["margin"] or None, absent),
+        "anova": anova(table, table.scales()[0]),
+        "luck": luck(table, plan.margin, _rng("luck"), alpha=plan.alpha, higher_is_better=table.higher_is_better),
+        "images": images(table, alpha=plan.alpha),
+        "ranks": _ranks(table, plan),
+        "counts": counts(table),
+        "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
+        "power": _power(table, plan, absent),
+    }
+
+
 def write(results: Mapping[str, Any], folder: Path | str) -> None:
-    """Write each result as NAME.json, and each that is a list of rows as NAME.csv too.
+    """Write each result as NAME.json, and each that is a list of rows as NAME.csv too; a table of runs as Parquet.
 
     A file of an earlier analysis that has no result now is removed: files of two analyses do not lie side by side.
 
@@ -161,6 +196,10 @@ def write(results: Mapping[str, Any], folder: Path | str) -> None:
 
 def _write_files(results: Mapping[str, Any], folder: Path) -> None:
     for name, value in results.items():
+        if isinstance(value, pd.DataFrame):
+            with replacing(folder / f"{name}.parquet") as path:
+                value.to_parquet(path, index=False)
+            continue
         if value is None:
             (folder / f"{name}.json").unlink(missing_ok=True)
             (folder / f"{name}.csv").unlink(missing_ok=True)
@@ -179,7 +218,7 @@ def _contrasts(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
     """The primary contrasts, with the sign-flip test as their nonparametric twin."""
     rows = []
     for scale in table.scales():
-        found = compare_with_control(table, scale, **_settings(plan))
+        found = compare_with_control(table, scale, **_settings(table, plan))
         twin: list[dict[str, Any]] = [dict.fromkeys(_SIGN_FLIP)] * len(found)
         if table.block is not None:
             flips = sign_flip(block_differences(table, table.values(scale)), _rng("contrasts"))
@@ -197,7 +236,7 @@ def _simple_effects(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
     return [
         asdict(effect)
         for scale in table.scales()
-        for effect in compare_with_control(table, scale, within_cells=True, **_settings(plan))
+        for effect in compare_with_control(table, scale, within_cells=True, **_settings(table, plan))
     ]
 
 
@@ -208,16 +247,16 @@ def _interactions(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
         for factor in table.other_factors:
             family = interaction_parts(table, factor)
             if family:
-                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(plan))]
+                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(table, plan))]
     return [{name: value for name, value in row.items() if name != "verdict"} for row in rows]
 
 
-def _settings(plan: Plan) -> dict[str, Any]:
+def _settings(table: RunTable, plan: Plan) -> dict[str, Any]:
     return {
+        "higher_is_better": table.higher_is_better,
         "margin": plan.margin,
         "alpha": plan.alpha,
         "adjust": plan.adjust,
-        "higher_is_better": plan.higher_is_better,
     }
 
 
@@ -243,7 +282,7 @@ def _negative_control(table: RunTable, plan: Plan) -> dict[str, Any] | None:
         margin=plan.margin,
         alpha=plan.alpha,
         collapse_below=plan.collapse_below,
-        higher_is_better=plan.higher_is_better,
+        higher_is_better=table.higher_is_better,
     )
 
 
@@ -268,7 +307,7 @@ def _ranks(table: RunTable, plan: Plan) -> dict[str, Any] | None:
     means = means[np.isfinite(means).all(axis=1)]
     if len(means) < 2:
         return None
-    found = asdict(friedman(-means if plan.higher_is_better else means, plan.alpha))
+    found = asdict(friedman(-means if table.higher_is_better else means, plan.alpha))
     ranks = found.pop("mean_ranks")
     arms = [{"level": level, "mean_rank": float(rank)} for level, rank in zip(grid.arms, ranks, strict=True)]
     return {"scale": scale, "blocks": len(means), "arms": arms, **found}
@@ -297,18 +336,36 @@ def _curve_contrasts(table: RunTable, plan: Plan, curves: pd.DataFrame | None) -
     return curve_contrasts(table, curves, _rng("curve_contrasts"), plan.alpha)
 
 
+def _curve_bands(table: RunTable, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
+    if curves is None:
+        return None
+    return curve_bands(curves, table.factors, "successes", "trials", None if table.counts else "response")
+
+
+def _runs(table: RunTable) -> pd.DataFrame:
+    """The runs as they were analysed: the columns that have a role, levels as words."""
+    roles = [*table.factors, table.block, table.successes, table.trials, table.response]
+    known = [name for name in ("run_id", "status") if name in table.frame and name not in roles]
+    frame = table.frame[[*known[:1], *(name for name in roles if name is not None), *known[1:]]]
+    return frame.astype(dict.fromkeys(table.factors, str))
+
+
 def _checked_curves(table: RunTable, plan: Plan, curves: pd.DataFrame) -> pd.DataFrame:
-    """The curves of the table's arms, with the counts named `successes` and `trials`."""
-    names = {plan.validation_successes: "successes", plan.validation_trials: "trials"}
+    """The curves of the table's arms, with the counts named `successes` and `trials`, or the number `response`."""
+    names = (
+        {plan.validation_successes: "successes", plan.validation_trials: "trials"}
+        if table.counts
+        else {plan.validation_response: "response"}
+    )
     needed = [*table.factors, *([table.block] if table.block else []), "epoch", *names]
     lacking = [name for name in needed if name not in curves]
     if lacking:
         raise StudyError(f"--curves: no column {lacking[0]!r}; the columns are: {', '.join(map(str, curves.columns))}")
     arms = curves[table.focus].map(level_name).isin(table.levels(table.focus))
-    return curves.loc[arms, needed].rename(columns=names).dropna(subset=["successes", "trials"])
+    return curves.loc[arms, needed].rename(columns=names).dropna(subset=list(names.values()))
 
 
-def _description(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any]:
+def _description(table: RunTable, plan: Plan, words: Words | None, absent: dict[str, str]) -> dict[str, Any]:
     """What was analysed, and how: the first thing to read beside the results."""
     return {
         "schema": 1,
@@ -317,15 +374,26 @@ def _description(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[st
         "control": {"factor": table.focus, "level": table.control},
         "block": table.block,
         "blocks": None if table.block is None else int(table.frame[table.block].nunique()),
-        "outcome": {"successes": table.successes, "trials": table.trials, "response": table.response},
+        "outcome": {
+            "successes": table.successes,
+            "trials": table.trials,
+            "response": table.response,
+            "name": words.name if words else table.response or "accuracy",
+            "unit": words.unit if words else "",
+            "better": "higher" if table.higher_is_better else "lower",
+        },
         "scales": list(table.scales()),
         "plan": plan,
+        "left_out": words.left_out if words else {},
+        "without_number": words.without_number if words else 0,
         "absent": absent,
     }
 
 
 def _plain(value: Any) -> Any:
-    """Values that JSON knows: dataclasses become objects, arrays lists, numbers that are not finite None."""
+    """Values that JSON knows, or a table: dataclasses become objects, arrays lists, infinite numbers and NaN None."""
+    if isinstance(value, pd.DataFrame):
+        return value
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, Mapping):

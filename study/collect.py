@@ -1,5 +1,6 @@
 """From records to tables: one row a run, one row a run and epoch, one row a run, epoch and layer."""
 
+import base64
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from study.cost import cost
-from study.design import Cell
+from study.design import Cell, factors
 from study.errors import StudyError
 from study.files import replacing, write_json
 from study.plan import Plan
-from study.records import Record, Store
-from study.training.version import ENGINE_VERSION
+from study.records import NetworkRecord, OwnRecord, Record, Store
+from study.trainers.declared import level_text
 
 
 @dataclass(frozen=True)
@@ -24,13 +25,13 @@ class Tables:
     Attributes:
         runs: one row a run; the columns are described in docs/files.md.
         curves: one row a run and epoch.
-        gap: one row a run with batch normalisation, epoch and layer.
+        gap: one row a run with batch normalisation, epoch and layer; None for a trainer of the study's own.
         provenance: where the records come from and what they cost.
     """
 
     runs: pd.DataFrame
     curves: pd.DataFrame
-    gap: pd.DataFrame
+    gap: pd.DataFrame | None
     provenance: dict[str, Any]
 
 
@@ -65,23 +66,39 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
     rows, curves, gaps, records = _Columns(), _Columns(), _Columns(), []
     for place, (run_id, cell, seed) in enumerate(present):
         record = store.load(run_id)
-        row = {"run_id": run_id, **_levels(cell, plan), "seed": seed} | _row(record, cell)
+        row = {"run_id": run_id, **_levels(cell, plan), "seed": seed} | _row(record) | _circumstances(record, cell)
         rows.extend(place, {name: [value] for name, value in row.items()})
-        curves.extend(place, record.curve)
-        if record.gap is not None:
-            gaps.extend(place, record.gap)
+        if record.curve:
+            curves.extend(place, record.curve)
         # What is large is in the tables now.
-        records.append(replace(record, settings={}, curve={}, gap=None, correct_bits=""))
+        if isinstance(record, NetworkRecord):
+            if record.gap is not None:
+                gaps.extend(place, record.gap)
+            record = replace(record, gap=None, correct_bits="")
+        records.append(replace(record, settings={}, curve={}))
     runs = rows.frame()
     keys = runs[["run_id", *planned[0][1].levels, "seed"]]
-    trials = runs["validation_trials"].to_numpy()
-    gap = gaps.frame(keys)
     return Tables(
         runs=runs,
-        curves=curves.frame(keys).assign(validation_trials=trials[curves.places]),
-        gap=gap if len(gap) else keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0),
+        curves=_curves(curves, keys, runs),
+        gap=None if "trainer" in plan.config else _gap(gaps, keys),
         provenance=_provenance(plan, records, len(planned)),
     )
+
+
+def _curves(columns: "_Columns", keys: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
+    if not columns.places:
+        return keys.iloc[:0].assign(epoch=0)
+    frame = columns.frame(keys)
+    if "validation_trials" not in runs:
+        return frame
+    return frame.assign(validation_trials=runs["validation_trials"].to_numpy()[columns.places])
+
+
+def _gap(columns: "_Columns", keys: pd.DataFrame) -> pd.DataFrame:
+    if not columns.places:
+        return keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0)
+    return columns.frame(keys)
 
 
 class _Columns:
@@ -118,24 +135,37 @@ def _has_gaps(values: list[Any]) -> bool:
 def write(tables: Tables, folder: Path) -> None:
     """Write `provenance.json` and the tables as Parquet, the runs also as CSV (without the bits)."""
     for name, frame in (("runs", tables.runs), ("curves", tables.curves), ("statistics_gap", tables.gap)):
-        with replacing(folder / f"{name}.parquet") as temporary:
-            frame.to_parquet(temporary, index=False)
+        if frame is not None:
+            with replacing(folder / f"{name}.parquet") as temporary:
+                frame.to_parquet(temporary, index=False)
     with replacing(folder / "runs.csv") as temporary:
-        tables.runs.drop(columns="correct_bits").to_csv(temporary, index=False)
+        tables.runs.drop(columns="correct_bits", errors="ignore").to_csv(temporary, index=False)
     write_json(folder / "provenance.json", tables.provenance)
 
 
 def _levels(cell: Cell, plan: Plan) -> dict[str, Any]:
-    """The cell's levels; a negative control is a word, so beside it the levels of its factor are words too."""
-    if not plan.config["design"]["negative_control"]:
-        return cell.levels
-    (focus,) = plan.config["design"]["control"]
-    return cell.levels | {focus: str(cell.levels[focus])}
+    """The cell's levels, numbers where all levels of a factor are numbers, else words.
+
+    A negative control is a word, so beside it the levels of its factor are words too.
+    """
+    declared = factors(plan.config)
+    return {
+        name: level
+        if all(isinstance(other, int | float) and not isinstance(other, bool) for other in declared[name])
+        else level_text(level)
+        for name, level in cell.levels.items()
+    }
 
 
-def _row(record: Record, cell: Cell) -> dict[str, Any]:
+def _row(record: Record) -> dict[str, Any]:
+    """What came out of the run."""
+    if isinstance(record, OwnRecord):
+        counts = {"successes": record.successes, "trials": record.trials}
+        found = {"response": record.response} if record.trials is None else counts
+        bits = {} if record.correct_bits is None else {"correct_bits": base64.b64decode(record.correct_bits)}
+        return {"status": record.status} | found | bits
+    assert isinstance(record, NetworkRecord)
     test, validation = record.test, record.validation
-    shared_by = record.cost["shared_by"]
     return {
         "status": record.status,
         "test_correct": test.correct["moving"],
@@ -147,14 +177,20 @@ def _row(record: Record, cell: Cell) -> dict[str, Any]:
         "validation_correct_population": validation.correct["population"],
         "validation_correct_batch": validation.correct["batch"],
         "test_loss": test.loss["moving"],
-        "trajectory": cell.trajectory,
-        # A shared training is paid once; each of its runs carries its part.
-        "training_seconds": record.cost["training_seconds"] / shared_by,
-        "evaluation_seconds": record.cost["evaluation_seconds"] / shared_by,
         "images_per_second": record.cost["images_per_second"],
         "weights_digest": record.digests["weights"],
         "predictions_digest": record.digests["predictions"],
         "correct_bits": record.bits().tobytes(),
+    }
+
+
+def _circumstances(record: Record, cell: Cell) -> dict[str, Any]:
+    """Where the run comes from, and what it cost: a shared training is paid once, each of its runs carries its part."""
+    shared_by = record.cost["shared_by"]
+    return {
+        "trajectory": cell.trajectory,
+        "training_seconds": record.cost["training_seconds"] / shared_by,
+        "evaluation_seconds": record.cost["evaluation_seconds"] / shared_by,
         "plan_digest": record.provenance["plan_digest"],
         "host": record.provenance["host"],
         "commit": record.provenance["commit"],
@@ -191,8 +227,8 @@ def _provenance(plan: Plan, records: list[Record], planned: int) -> dict[str, An
         "hosts": distinct([source["host"] for source in sources]),
         "processors": distinct([source["processor"] for source in sources]),
         "devices": distinct([source["device"] for source in sources]),
-        "data_digest": plan.data_digest,
-        "engine_version": ENGINE_VERSION,
+        "data_digest": plan.origin.get("data"),
+        "engine_version": plan.origin.get("engine"),
         "plan_digests": distinct([source["plan_digest"] for source in sources]),
         "deviations": _deviations(plan, records),
         "runs": {

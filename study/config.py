@@ -9,8 +9,11 @@ from typing import Any
 import yaml
 
 from study.errors import StudyError
+from study.trainers import declared
 
 SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+# For a configuration with a trainer of its own; it refers to the other for what they share.
+TRAINER_SCHEMA = SCHEMA.with_name("trainer.schema.yaml")
 # YAML 1.1 reads 2e-4 as text, because it lacks the dot; everybody who writes it means the number.
 _EXPONENT_WITHOUT_DOT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
 # 1 and 1.0 are one level to the schema; a run's identity must not tell them apart.
@@ -53,7 +56,8 @@ def resolve(config: Any) -> dict[str, Any]:
     """
     import jsonschema
 
-    schema = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+    own = isinstance(config, dict) and config.get("trainer") is not None
+    schema = trainer_schema() if own else yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
     config = _plain(config, schema, schema["$defs"])
     _check_finite(config)
     if isinstance(config, dict) and isinstance(config.get("design"), dict):
@@ -72,8 +76,31 @@ def resolve(config: Any) -> dict[str, Any]:
         execution[key] = execution[key] if execution[key] == "auto" else number(execution[key])
     _check_control(config)
     _check_words(config)
-    _order_factors(config, list(schema["properties"]["design"]["properties"]["factors"]["properties"]))
+    if own:
+        declared.check(config)
+    _order_factors(config, list(schema["properties"]["design"]["properties"]["factors"].get("properties", {})))
     return config
+
+
+def trainer_schema() -> dict[str, Any]:
+    """The schema of a configuration with a trainer of its own, with what it shares with the other put in."""
+    schema: dict[str, Any] = yaml.safe_load(TRAINER_SCHEMA.read_text(encoding="utf-8"))
+    shared = yaml.safe_load(SCHEMA.read_text(encoding="utf-8"))
+
+    def complete(value: Any) -> Any:
+        if isinstance(value, list):
+            return [complete(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        reference = value.get("$ref", "")
+        if not reference.startswith(f"{SCHEMA.name}#/"):
+            return {key: complete(item) for key, item in value.items()}
+        found = shared
+        for part in reference.partition("#/")[2].split("/"):
+            found = found[part]
+        return found | {key: complete(item) for key, item in value.items() if key != "$ref"}
+
+    return complete(schema) | {"$defs": shared["$defs"] | complete(schema["$defs"])}
 
 
 def _plain(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> Any:
@@ -88,9 +115,14 @@ def _plain(value: Any, schema: dict[str, Any], definitions: dict[str, Any]) -> A
         return {str(key): _plain(item, known.get(str(key), others), definitions) for key, item in value.items()}
     if isinstance(value, list):
         return [_plain(item, schema.get("items", {}), definitions) for item in value]
-    if isinstance(value, str) and schema.get("type") != "string" and "enum" not in schema:
-        return _scalar(value)
+    if isinstance(value, str) and "enum" not in schema:
+        return _scalar(value) if "string" not in schema.get("type", ()) else _exponent(value, schema)
     return value
+
+
+def _exponent(text: str, schema: dict[str, Any]) -> Any:
+    """2e-4 as the number it means, where a number may stand beside a text; "no" and "1" stay the texts they are."""
+    return float(text) if "number" in schema["type"] and _EXPONENT_WITHOUT_DOT.fullmatch(text) else text
 
 
 def _scalar(text: str) -> Any:
@@ -120,11 +152,12 @@ def _fill_defaults(value: dict[str, Any], schema: dict[str, Any], definitions: d
             value[name] = dict(default) if isinstance(default, dict) else default
         if "$ref" in sub:
             sub = definitions[sub["$ref"].rsplit("/", 1)[-1]] | sub
-        if name in value and sub.get("type") in _NUMBERS:
+        if name in value and sub.get("type") in ("number", "integer"):
             value[name] = _NUMBERS[sub["type"]](value[name])
         elif name in value and sub.get("type") == "array":
-            items = definitions[sub["items"]["$ref"].rsplit("/", 1)[-1]]
-            if items.get("type") in _NUMBERS:
+            items = sub["items"]
+            items = definitions[items["$ref"].rsplit("/", 1)[-1]] if "$ref" in items else items
+            if items.get("type") in ("number", "integer"):
                 value[name] = [_NUMBERS[items["type"]](item) for item in value[name]]
         elif isinstance(value.get(name), dict):
             _fill_defaults(value[name], sub, definitions)
@@ -135,28 +168,32 @@ def _check_control(config: dict[str, Any]) -> None:
     ((factor, level),) = config["design"]["control"].items()
     if factor not in factors:
         raise StudyError(f"configuration: design.control names {factor!r}; allowed: a factor, {', '.join(factors)}")
-    if level not in factors[factor] or isinstance(level, bool):
+    # 0 is the level 0.0, but True is not the level 1.
+    same = [found for found in factors[factor] if found == level and isinstance(found, bool) == isinstance(level, bool)]
+    if not same:
         levels = ", ".join(map(str, factors[factor]))
         raise StudyError(f"configuration: design.control.{factor} is {level!r}; allowed: one of its levels, {levels}")
     if len(factors[factor]) < 2:
         raise StudyError(
             f"configuration: design.factors.{factor} has one level, {level!r}; the factor of interest needs two or more"
         )
-    # The level as the factor has it: 0 is the level 0.0.
-    config["design"]["control"] = {factor: factors[factor][factors[factor].index(level)]}
+    config["design"]["control"] = {factor: same[0]}
 
 
 def _order_factors(config: dict[str, Any], order: list[str]) -> None:
-    """Put the factor of interest first and the others in the schema's order: overlaid files come in any order."""
+    """Put the factor of interest first and the others in the schema's order: overlaid files come in any order.
+
+    Factors that the schema does not know keep theirs.
+    """
     factors = config["design"]["factors"]
     (focus,) = config["design"]["control"]
-    names = sorted(factors, key=lambda name: (name != focus, order.index(name)))
+    names = sorted(factors, key=lambda name: (name != focus, order.index(name) if order else 0))
     config["design"]["factors"] = {name: factors[name] for name in names}
 
 
 def _check_words(config: dict[str, Any]) -> None:
     factors = config["design"]["factors"]
-    settings = config["training"]
+    settings = config.get("training", {})
     for key in ("titles", "labels"):
         for name in config["report"][key]:
             if name not in factors and name not in settings:
@@ -185,7 +222,7 @@ def _sentence(error: Any) -> str:
         where = f"{path}.{missing}" if path else missing
         return f"configuration: {where} is missing; set it"
     allowed_text = {
-        "type": lambda: _TYPES[limit],
+        "type": lambda: _TYPES[limit] if isinstance(limit, str) else " or ".join(_TYPES[name] for name in limit),
         "enum": lambda: f"one of {', '.join(map(str, limit))}{_suggestion(str(error.instance), list(map(str, limit)))}",
         "minimum": lambda: f"{limit} or more",
         "maximum": lambda: f"{limit} or less",
@@ -197,7 +234,11 @@ def _sentence(error: Any) -> str:
         "maxProperties": lambda: f"at most {limit} entry",
         "minLength": lambda: "a text that is not empty",
         "not": lambda: "any other",
-        "pattern": lambda: "letters, digits, '.', '_' and '-', beginning with a letter or digit",
+        "pattern": lambda: (
+            "package.module:name"
+            if path == "trainer.function"
+            else "letters, digits, '.', '_' and '-', beginning with a letter or digit"
+        ),
         "oneOf": lambda: _ALTERNATIVES[path],
     }.get(rule, lambda: error.message)()
     return f"configuration: {path or 'the file'} is {found}; allowed: {allowed_text}"

@@ -6,11 +6,12 @@ The Snakefile imports this module in every job, so it imports the standard libra
 import hashlib
 import itertools
 import json
+import re
 from dataclasses import dataclass
 from typing import Any
 
 from study import packing
-from study.training.version import ENGINE_VERSION
+from study.trainers.declared import level_text
 
 # Settings of `training` that no result depends on.
 CONVENIENCES = ("checkpoint_every",)
@@ -59,14 +60,16 @@ class Job:
         """
         return len(self.cells) - 1000 * self.seeds[0]
 
-    def key(self, data_fingerprint: str) -> str:
+    def key(self, fingerprint: str) -> str:
         """8 hexadecimal digits that change with anything that would change one of the job's runs.
+
+        `fingerprint` is the trainer's (`study.trainers.Trainer`).
 
         They are part of the name of the job's output, so that Snakemake sees a changed job as a missing file, which it
         notices in every case. (A changed parameter it overlooks if the job's design is written anew in the same call.)
         """
-        identity = [[cell.settings for cell in self.cells], self.seeds, data_fingerprint, ENGINE_VERSION]
-        return hashlib.sha256(_canonical(identity)).hexdigest()[:8]
+        identity = [[[cell.settings, cell.seed_offset] for cell in self.cells], self.seeds, fingerprint]
+        return hashlib.sha256(canonical(identity)).hexdigest()[:8]
 
 
 def factors(config: dict[str, Any]) -> dict[str, list[Any]]:
@@ -86,19 +89,45 @@ def cells(config: dict[str, Any]) -> list[Cell]:
     for combination in itertools.product(*crossed.values()):
         levels = dict(zip(crossed, combination, strict=True))
         again = levels[focus] == NEGATIVE_CONTROL
-        chosen = config["training"] | levels | ({focus: control} if again else {})
+        chosen = config.get("training", {}) | levels | ({focus: control} if again else {})
         settings = {name: value for name, value in chosen.items() if name not in CONVENIENCES}
-        offset = OTHER_SEEDS if again else 0
+        offset = (OTHER_SEEDS if again else 0) + (0 if block(config) else _seeds_of_its_own(settings))
         result.append(Cell(levels, settings, _trajectory(levels, settings, config), offset))
     return result
+
+
+def block(config: dict[str, Any]) -> str | None:
+    """What runs of different cells share: the seed; None in a design in which no two cells share one."""
+    found: str | None = config["design"].get("block", "seed")
+    return found
+
+
+def _seeds_of_its_own(settings: dict[str, Any]) -> int:
+    """How far a cell's seeds are from the design's where cells share none: it depends on nothing but the cell."""
+    return int(hashlib.sha256(canonical(settings)).hexdigest()[:7], 16)
 
 
 def _trajectory(levels: dict[str, Any], settings: dict[str, Any], config: dict[str, Any]) -> str:
     # BN implementations differ in their inference statistics alone, so one training carries all of them.
     shared = (
-        config["execution"]["share_trajectories"] and settings["bn"] != "none" and levels.get("bn") == settings["bn"]
+        config["execution"].get("share_trajectories")
+        and settings["bn"] != "none"
+        and levels.get("bn") == settings["bn"]
     )
-    return "_".join(f"{name}~{'shared' if shared and name == 'bn' else level}" for name, level in levels.items())
+    name = "_".join(f"{n}~{'shared' if shared and n == 'bn' else _in_a_path(level)}" for n, level in levels.items())
+    # A folder's name has at most 255 characters, and Snakemake adds its own.
+    return name if len(name) <= 160 else f"{name[:150]}~{_digest(name)}"
+
+
+def _in_a_path(level: Any) -> str:
+    """The level as a part of a folder's name; one with characters that are awkward there carries a digest."""
+    text = level_text(level)
+    plain = re.sub(r"[^A-Za-z0-9._+-]", "-", text)[:40]
+    return text if plain == text else f"{plain}~{_digest(text)}"
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:6]
 
 
 def seeds(config: dict[str, Any]) -> list[int]:
@@ -124,41 +153,32 @@ def jobs(config: dict[str, Any]) -> list[Job]:
     return [Job(name, tuple(members), block) for block in blocks for name, members in by_trajectory.items()]
 
 
-def analysis_options(config: dict[str, Any]) -> list[str]:
-    """The options of `study analyze` that a resolved configuration asks for: what is compared, and the bounds."""
-    ((focus, control),) = config["design"]["control"].items()
-    plan = config["plan"]
-    options = [f"--factor={factor}" for factor in config["design"]["factors"]]
-    if plan["tune"] in config["design"]["factors"] and plan["tune"] != focus:
-        options.append(f"--tune={plan['tune']}")
-    if config["design"]["negative_control"]:
-        options.append(f"--negative-control={NEGATIVE_CONTROL}")
-    return [
-        *options,
-        *("--successes=test_correct", "--trials=test_trials", "--block=seed", f"--control={focus}={control}"),
-        *(f"--alpha={plan['alpha']}", f"--margin-pp={plan['margin_pp']}", f"--collapse-below={plan['collapse_below']}"),
-    ]
-
-
 def minutes_allowed(config: dict[str, Any], job: Job) -> int:
     """The time limit of a job, in minutes."""
     return packing.minutes_allowed(config["execution"], [cell.settings for cell in job.cells], len(job.seeds))
 
 
-def run_id(settings: dict[str, Any], seed: int, data_digest: str) -> str:
+def run_id(settings: dict[str, Any], seed: int, origin: dict[str, Any]) -> str:
     """The identity of a run: a digest of all that decides its result, and of nothing else.
 
-    16 hexadecimal digits of the SHA-256 of the settings, the seed, the data's digest and the engine's version.
+    16 hexadecimal digits of the SHA-256 of the settings, the seed and the trainer's `origin`: for the built-in one
+    the data's digest and the engine's version, for another its command or function and the content of its files.
     """
-    identity = {"settings": settings, "seed": seed, "data": data_digest, "engine": ENGINE_VERSION}
-    return hashlib.sha256(_canonical(identity)).hexdigest()[:16]
+    identity = {"settings": settings, "seed": seed} | origin
+    return hashlib.sha256(canonical(identity)).hexdigest()[:16]
 
 
 def plan_digest(config: dict[str, Any]) -> str:
-    """A digest of what is decided before the first run: the factors, the control and the bounds of the tests."""
+    """A digest of what is decided before the first run: the factors, the control and the bounds of the tests.
+
+    With a trainer of one's own also the kind and direction of the response, and the block.
+    """
     plan = {"plan": config["plan"], "factors": config["design"]["factors"], "control": config["design"]["control"]}
-    return hashlib.sha256(_canonical(plan)).hexdigest()[:16]
+    if "trainer" in config:
+        plan |= {"response": {name: config["response"][name] for name in ("kind", "better")}, "block": block(config)}
+    return hashlib.sha256(canonical(plan)).hexdigest()[:16]
 
 
-def _canonical(value: Any) -> bytes:
+def canonical(value: Any) -> bytes:
+    """One spelling of a value as JSON, to make digests of."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()

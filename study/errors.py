@@ -7,3 +7,7 @@ class StudyError(Exception):
     The message names the file or key, what was found, what is allowed, and what to type. The command line prints it
     without a traceback and exits with 2.
     """
+
+
+class RunFailureError(Exception):
+    """A run came to nothing that could be recorded; it will be run again. The message says how it failed."""

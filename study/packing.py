@@ -80,7 +80,8 @@ def _estimate(settings: Settings) -> float:
 
 def _amount(settings: Settings) -> float:
     """Images that a run trains on, counted once an epoch; 1 where a run has no such settings."""
-    return math.prod(settings.get(name, 1) for name in AMOUNTS)
+    found = [settings.get(name) for name in AMOUNTS]
+    return math.prod(value for value in found if isinstance(value, int | float) and value > 0)
 
 
 def _kind(settings: Settings) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 from study import design, packing
 from study.errors import StudyError
 from study.files import write_json, write_text
+from study.trainers.declared import level_text
+from study.training.version import ENGINE_VERSION
 
 SCHEMA = 1
 MEND = "run your `snakemake` command again with `--forcerun design`"
@@ -21,11 +23,11 @@ class Plan:
 
     Attributes:
         config: the resolved configuration.
-        data_digest: the digest of the images that the runs are planned on.
+        origin: what decides the runs beside their settings and seeds, see `study.trainers.Trainer.origin`.
     """
 
     config: dict[str, Any]
-    data_digest: str
+    origin: dict[str, Any]
 
     @property
     def name(self) -> str:
@@ -36,7 +38,7 @@ class Plan:
         return design.plan_digest(self.config)
 
     def run_id(self, cell: design.Cell, seed: int) -> str:
-        return design.run_id(cell.settings, seed + cell.seed_offset, self.data_digest)
+        return design.run_id(cell.settings, seed + cell.seed_offset, self.origin)
 
     def runs(self) -> list[tuple[str, design.Cell, int]]:
         """(identity, cell, seed) of every run, in the order of the design."""
@@ -78,8 +80,9 @@ def settle(config: dict[str, Any], folder: Path, store: Path) -> dict[str, Any]:
             another.
     """
     before = _written(folder)
-    if before and before["engine"] != design.ENGINE_VERSION:
-        _refuse_to_repeat(folder, store, before["engine"])
+    engine = before["origin"].get("engine") if before else None
+    if engine is not None and engine != ENGINE_VERSION:
+        _refuse_to_repeat(folder, store, engine)
     if config["execution"]["seconds_per_run"] != "auto":
         return config
     if before and _lengths(before["config"]) == _lengths(config):
@@ -93,7 +96,7 @@ def _written(folder: Path) -> dict[str, Any] | None:
     """The content of a study's design; None if there is none, or none with all that `settle` needs."""
     try:
         content: dict[str, Any] = json.loads((folder / "design.json").read_text(encoding="utf-8"))
-        complete = isinstance(content["engine"], int) and content["config"]["execution"]["seconds_per_run"] != "auto"
+        complete = isinstance(content["origin"], dict) and content["config"]["execution"]["seconds_per_run"] != "auto"
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return content if complete else None
@@ -115,7 +118,7 @@ def _refuse_to_repeat(folder: Path, store: Path, engine: int) -> None:
     if finished:
         raise StudyError(
             f"{folder}: {finished} of its {len(run_ids)} runs are finished, by engine {engine}; this code's engine is "
-            f"{design.ENGINE_VERSION}, gives other bits and would train them all anew. To do that, `rm "
+            f"{ENGINE_VERSION}, gives other bits and would train them all anew. To do that, `rm "
             f"{folder}/design.json` and run the same command again; to go on as before, check out the commit in "
             f"{folder}/runs.csv"
         )
@@ -135,7 +138,6 @@ def write(plan: Plan, folder: Path | str) -> None:
             "schema": SCHEMA,
             "name": plan.name,
             "question": config["study"]["question"],
-            "network": config["training"]["network"],
             "factors": [
                 {
                     "name": name,
@@ -145,17 +147,14 @@ def write(plan: Plan, folder: Path | str) -> None:
                 }
                 for name, levels in factors.items()
             ],
-            "block": "seed",
+            "block": design.block(config),
             "seeds": design.seeds(config),
             "control": {"factor": focus, "level": control},
             "runs_planned": len(runs),
             "plan": config["plan"],
             "plan_digest": plan.digest,
-            "engine": design.ENGINE_VERSION,
-            "epochs": config["training"]["epochs"],
-            "batch_size": config["training"]["batch_size"],
-            "train_images": config["training"]["train_images"],
-            "data": {"name": config["data"]["source"], "digest": plan.data_digest},
+            "origin": plan.origin,
+            **_training(plan),
             "config": config,
         },
     )
@@ -170,7 +169,17 @@ def write(plan: Plan, folder: Path | str) -> None:
 def _label(words: dict[str, str], level: Any, control: Any) -> str:
     if level == design.NEGATIVE_CONTROL:
         return f"{_label(words, control, control)}, other seeds"
-    return words.get(str(level), str(level))
+    return words.get(level_text(level), level_text(level))
+
+
+def _training(plan: Plan) -> dict[str, Any]:
+    """What the built-in trainer trains, as the report tells it; of another trainer there is no more to tell."""
+    if "trainer" in plan.config:
+        return {"trainer": plan.config["trainer"]}
+    settings = plan.config["training"]
+    return {name: settings[name] for name in ("network", "epochs", "batch_size", "train_images")} | {
+        "data": {"name": plan.config["data"]["source"], "digest": plan.origin["data"]}
+    }
 
 
 def read(path: Path | str) -> Plan:
@@ -183,6 +192,6 @@ def read(path: Path | str) -> Plan:
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         if content["schema"] != SCHEMA:
             raise StudyError(f"{path}: schema {content['schema']!r}, allowed: {SCHEMA}; {MEND}")
-        return Plan(content["config"], content["data"]["digest"])
+        return Plan(content["config"], content["origin"])
     except (OSError, ValueError, KeyError, TypeError):
         raise StudyError(f"{path}: no readable design; {MEND}") from None

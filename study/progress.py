@@ -33,13 +33,8 @@ def line(plan: Plan, store: Store, job: Job, seed: int, record: Record) -> str:
     lately = sum(moment >= started for moment in finished)
     left = len(trainings) - len(finished)
     words = job.trajectory.replace("_", " ").replace("~", " ")
-    outcome = (
-        "diverged"
-        if record.status == "diverged"
-        else f"{100 * record.test.correct['moving'] / record.test.trials:.1f} %"
-    )
     pace = f", about {duration(left * (time.time() - started) / lately)} left" if left and lately else ""
-    return f"[study] {done} of {len(runs)} runs{pace}  ({words}, seed {seed}: {outcome})"
+    return f"[study] {done} of {len(runs)} runs{pace}  ({words}, seed {seed}: {record.in_words()})"
 
 
 def duration(seconds: float) -> str:

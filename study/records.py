@@ -39,52 +39,42 @@ class Score:
 
 @dataclass(frozen=True)
 class Record:
-    """One run: what was trained, how it came out, where and at what cost.
+    """One run: what was trained, how it came out, where and at what cost. What came out is in the subclasses.
 
     Attributes:
         id: identity of the run (`study.design.run_id`).
-        settings, seed, data, engine: what the identity is made of.
-        status: `ok`, or `diverged` if the loss or a weight was not finite at the end of an epoch.
-        test, validation: scores after the last epoch.
-        curve: by epoch from 1: `epoch`, `train_loss` (mean per image, nats), `validation_correct`, `validation_loss`,
-            both with the moving statistics. It ends with the epoch in which the run diverged.
-        gap: by epoch from 0 (before the first step) and layer of batch normalisation, mean over the channels:
-            `log_variance_ratio`, ln(moving variance / true variance), and `mean_shift`, |moving mean - true mean| in
-            true standard deviations; None without batch normalisation.
-        correct_bits: one bit an image of the test set, scored with the moving statistics, packed, base64.
-        digests: SHA-256 of the final `weights` and of the test `predictions`.
+        settings, seed: what was trained.
+        status: `ok`, or `diverged`: an outcome like any other, and counted.
+        curve: columns of equal length, by epoch from 1; none for a run without a curve.
         provenance: study, plan digest, commit, the call of Snakemake (`study.progress.call`), host, processor, device,
             versions, time of the end.
-        cost: `training_seconds`, `evaluation_seconds`, `images_per_second`, `shared_by` (the number of runs that were
-            recorded from this one training).
+        cost: `training_seconds`, `evaluation_seconds`, `shared_by` (the number of runs that were recorded from this one
+            training), and for networks `images_per_second`.
     """
 
     id: str
     settings: dict[str, Any]
     seed: int
-    data: str
-    engine: int
     status: str
-    test: Score
-    validation: Score
     curve: dict[str, list[Any]]
-    gap: dict[str, list[Any]] | None
-    correct_bits: str
-    digests: dict[str, str]
     provenance: dict[str, Any]
     cost: dict[str, Any]
 
-    def bits(self) -> np.ndarray:
-        """Correctness of every test image, packed, uint8, shape (ceil(trials / 8),)."""
-        return np.frombuffer(base64.b64decode(self.correct_bits), dtype=np.uint8)
+    def result(self) -> tuple[Any, ...]:
+        """What a run of the same identity must give again, bit for bit."""
+        raise NotImplementedError
+
+    def in_words(self) -> str:
+        """How the run came out, in a few words for a terminal."""
+        raise NotImplementedError
 
     def to_json(self) -> str:
         """The record as JSON text that ends in a checksum over everything before it."""
         body = {"schema": SCHEMA} | asdict(self)
         return json.dumps(body | {"checksum": _checksum(body)}, ensure_ascii=False, allow_nan=False) + "\n"
 
-    @classmethod
-    def from_json(cls, text: str, source: Path | str) -> "Record":
+    @staticmethod
+    def from_json(text: str, source: Path | str) -> "Record":
         """Read what `to_json` wrote.
 
         Raises:
@@ -102,10 +92,12 @@ class Record:
         if checksum != _checksum(body):
             raise StudyError(f"{source}: its checksum does not fit its content, the file was changed; {MEND}")
         del body["schema"]
-        names = {field.name for field in fields(cls)}
+        kind = OwnRecord if "trainer" in body else NetworkRecord
+        names = {field.name for field in fields(kind)}
         if set(body) != names:
             raise StudyError(f"{source}: fields {sorted(set(body) ^ names)} are missing or unknown; {MEND}")
-        record = cls(**body | {"test": Score(**body["test"]), "validation": Score(**body["validation"])})
+        scores = {name: Score(**body[name]) for name in ("test", "validation") if name in body}
+        record = kind(**body | scores)
         problem = record.problem()
         if problem:
             raise StudyError(f"{source}: {problem}; {MEND}")
@@ -115,15 +107,92 @@ class Record:
         """What is impossible about the record, in words; None if nothing is."""
         if self.status not in STATUSES:
             return f"status is {self.status!r}, allowed: {', '.join(STATUSES)}"
+        if len({len(values) for values in self.curve.values()}) > 1:
+            return "the columns of its curve differ in length"
+        return None
+
+
+@dataclass(frozen=True)
+class NetworkRecord(Record):
+    """A run of the built-in trainer.
+
+    Attributes:
+        status: `diverged` if the loss or a weight was not finite at the end of an epoch.
+        curve: `epoch`, `train_loss` (mean per image, nats), `validation_correct`, `validation_loss`, both with the
+            moving statistics. It ends with the epoch in which the run diverged.
+        data, engine: what the identity is made of beside settings and seed.
+        test, validation: scores after the last epoch.
+        gap: by epoch from 0 (before the first step) and layer of batch normalisation, mean over the channels:
+            `log_variance_ratio`, ln(moving variance / true variance), and `mean_shift`, |moving mean - true mean| in
+            true standard deviations; None without batch normalisation.
+        correct_bits: one bit an image of the test set, scored with the moving statistics, packed, base64.
+        digests: SHA-256 of the final `weights` and of the test `predictions`.
+    """
+
+    data: str
+    engine: int
+    test: Score
+    validation: Score
+    gap: dict[str, list[Any]] | None
+    correct_bits: str
+    digests: dict[str, str]
+
+    def bits(self) -> np.ndarray:
+        """Correctness of every test image, packed, uint8, shape (ceil(trials / 8),)."""
+        return np.frombuffer(base64.b64decode(self.correct_bits), dtype=np.uint8)
+
+    def result(self) -> tuple[Any, ...]:
+        return self.digests, self.correct_bits, self.curve, self.status
+
+    def in_words(self) -> str:
+        correct = self.test.correct["moving"]
+        return "diverged" if self.status == "diverged" else f"{100 * correct / self.test.trials:.1f} %"
+
+    def problem(self) -> str | None:
         for name, score in (("test", self.test), ("validation", self.validation)):
             if set(score.correct) != set(SCORINGS):
                 return f"{name}.correct has {sorted(score.correct)}, needed: {', '.join(SCORINGS)}"
             for scoring, correct in score.correct.items():
                 if not 0 <= correct <= score.trials:
                     return f"{name}.correct.{scoring} is {correct}, allowed: 0 to {score.trials}"
-        if len({len(values) for values in self.curve.values()}) != 1:
-            return "the columns of its curve differ in length"
-        return None
+        return super().problem()
+
+
+@dataclass(frozen=True)
+class OwnRecord(Record):
+    """A run of a trainer of the study's own: successes of trials, or a number.
+
+    Attributes:
+        status: `diverged` if the trainer said so, or if what it measured is no finite number.
+        curve: `epoch`, and `successes` and `trials` or `response`; None where an epoch has no finite number.
+        trainer: what the identity is made of beside settings and seed.
+        successes, trials: the counts; None if the response is a number.
+        response: the number; None if there are counts, and where a diverged run has none.
+        correct_bits: one bit a trial, packed, base64; None if the trainer did not tell.
+    """
+
+    trainer: dict[str, Any]
+    successes: int | None
+    trials: int | None
+    response: float | None
+    correct_bits: str | None
+
+    def result(self) -> tuple[Any, ...]:
+        return self.status, self.successes, self.trials, self.response, self.correct_bits, self.curve
+
+    def in_words(self) -> str:
+        if self.status == "diverged":
+            return "diverged"
+        if self.successes is not None and self.trials:
+            return f"{100 * self.successes / self.trials:.1f} %"
+        return f"{self.response:.6g}"
+
+    def problem(self) -> str | None:
+        if self.trials is not None and not 0 <= (self.successes if self.successes is not None else -1) <= self.trials:
+            return f"successes is {self.successes}, allowed: 0 to {self.trials}"
+        if self.trials is None and self.response is None and self.status != "diverged":
+            return "it has neither counts nor a number"
+        return super().problem()
 
 
 def _checksum(body: dict[str, Any]) -> str:

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from study import design
+from study import design, trainers
 from study.plan import Plan
-from study.records import Record, Store
-from study.training import job as jobs
+from study.records import NetworkRecord, Record, Store
 
 
 @dataclass(frozen=True)
@@ -26,13 +25,7 @@ class Comparison:
 
     @property
     def same_bits(self) -> bool:
-        kept, again = self.record, self.again
-        return (kept.digests, kept.correct_bits, kept.curve, kept.status) == (
-            again.digests,
-            again.correct_bits,
-            again.curve,
-            again.status,
-        )
+        return self.record.result() == self.again.result()
 
     @property
     def same_circumstances(self) -> bool:
@@ -41,8 +34,13 @@ class Comparison:
         return all(kept[name] == again[name] for name in ("processor", "device", "versions"))
 
     def differences(self) -> dict[str, Any]:
-        """How far the two are apart: test images with another outcome, and accuracy (percentage points) by scoring."""
+        """How far two networks are apart: test images with another outcome, accuracy (percentage points) by scoring.
+
+        Empty for a trainer of one's own: its records stand side by side in their own words.
+        """
         kept, again = self.record, self.again
+        if not isinstance(kept, NetworkRecord) or not isinstance(again, NetworkRecord):
+            return {}
         apart = np.unpackbits(kept.bits() ^ again.bits()).sum()
         return {
             "images": int(apart),
@@ -57,7 +55,7 @@ def verify(plan: Plan, store: Store, trainings: int, rng: np.random.Generator, s
     """Train a random sample of the finished trainings again, into a scratch store, and compare.
 
     Args:
-        trainings: how many trainings to draw; each gives all its BN implementations.
+        trainings: how many trainings to draw; each gives all runs that share it.
         scratch: an empty folder for the new records.
     """
     finished = [
@@ -67,12 +65,12 @@ def verify(plan: Plan, store: Store, trainings: int, rng: np.random.Generator, s
         if not store.missing(plan.run_id(cell, seed) for cell in job.cells)
     ]
     drawn = rng.permutation(len(finished))[:trainings]
-    again = Store(scratch)
+    again, trainer = Store(scratch), trainers.choose(plan.config)
     comparisons = []
     for index in drawn:
         job, seed = finished[index]
         single = design.Job(job.trajectory, job.cells, (seed,))
-        jobs.run(single, plan, again, on_record=lambda *_: None)
+        trainer.train(single, plan, again, lambda *_: None)
         for run_id in plan.run_ids(single):
             comparisons.append(Comparison(store.load(run_id), again.load(run_id)))
     return comparisons

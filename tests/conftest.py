@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from study.plan import Plan
+from study.trainers.builtin import origin
 from study.training import data
 from study.training.job import prepare_tensorflow
 from tests.examples import idx_bytes, resolved
@@ -41,4 +42,4 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_plan() -> Plan:
     """bn {none, keras} x dropout {0.0, 0.3} x 3 seeds, of images that nobody has."""
-    return Plan(resolved(), "d" * 64)
+    return Plan(resolved(), origin("d" * 64))

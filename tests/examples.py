@@ -13,7 +13,7 @@ import numpy as np
 from study import config as configuration
 from study.design import Cell
 from study.plan import Plan
-from study.records import Record, Score, Store
+from study.records import NetworkRecord, Score, Store
 from study.training.version import ENGINE_VERSION
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -53,7 +53,9 @@ def idx_bytes(values: np.ndarray) -> bytes:
     return struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.astype(np.uint8).tobytes()
 
 
-def record(plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool = False, images: int = 12) -> Record:
+def record(
+    plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool = False, images: int = 12
+) -> NetworkRecord:
     """A simulated run: same weights for all BN levels of a seed, and scores that differ with everything."""
     run_id = plan.run_id(cell, seed)
     draw = np.random.default_rng(int(run_id, 16))
@@ -70,11 +72,11 @@ def record(plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool
     )
     epochs = [1] if diverged else list(range(1, cell.settings["epochs"] + 1))
     layers = [(epoch, layer) for epoch in [0, *epochs] for layer in (1, 2)]
-    return Record(
+    return NetworkRecord(
         id=run_id,
         settings=cell.settings,
         seed=seed,
-        data=plan.data_digest,
+        data=plan.origin["data"],
         engine=ENGINE_VERSION,
         status="diverged" if diverged else "ok",
         test=score,

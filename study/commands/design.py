@@ -7,7 +7,7 @@ from pathlib import Path
 
 from study import config as configuration
 from study import plan
-from study.design import seeds
+from study.design import cells, seeds
 from study.errors import StudyError
 
 # What the planning assumes before there are runs of one's own: the error rate that such networks usually reach on
@@ -23,8 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study.training import data
-    from study.training.job import check_fit
+    from study import trainers
 
     if arguments.config.lstrip().startswith("{"):
         try:
@@ -34,18 +33,18 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         config = configuration.load(arguments.config)
     config = plan.settle(config, arguments.out, arguments.out.parent / "runs")
-    images = data.load(config["data"]["source"])
-    design = plan.Plan(config, images.digest)
-    for _, cell, _ in design.runs():
-        check_fit(cell.settings, images)
+    trainer = trainers.choose(config)
+    design = plan.Plan(config, trainer.origin())
+    trainer.check(cells(config))
     plan.write(design, arguments.out)
-    print(_outlook(design, len(images.test)))
+    print(f"{len(design.runs())} runs are planned." + (_outlook(design) if "trainer" not in config else ""))
 
 
-def _outlook(design: plan.Plan, trials: int) -> str:
-    """What the planned seeds can show, in words for a terminal."""
+def _outlook(design: plan.Plan) -> str:
+    """What the planned seeds of the built-in networks can show, in words for a terminal."""
     from study.commands.power import describe
     from study.stats.power import Aim, plan_from_assumptions
+    from study.training import data
 
     factors = design.config["design"]["factors"]
     (focus,) = design.config["design"]["control"]
@@ -56,7 +55,8 @@ def _outlook(design: plan.Plan, trials: int) -> str:
         contrasts=len(factors[focus]) - 1,
         alpha=bounds["alpha"],
     )
-    cells = math.prod(len(levels) for name, levels in factors.items() if name != focus)
-    found = plan_from_assumptions(ASSUMED_RUN_SD, ASSUMED_ERROR_RATE, trials, cells, aim)
+    grid = math.prod(len(levels) for name, levels in factors.items() if name != focus)
+    trials = len(data.load(design.config["data"]["source"]).test)
+    found = plan_from_assumptions(ASSUMED_RUN_SD, ASSUMED_ERROR_RATE, trials, grid, aim)
     assumed = f"assuming {100 * ASSUMED_ERROR_RATE:g} % error and a run-to-run sd of {ASSUMED_RUN_SD:g} on log odds"
-    return f"{len(design.runs())} runs are planned. What they can show, {assumed}:\n{describe(found)}"
+    return f" What they can show, {assumed}:\n{describe(found)}"

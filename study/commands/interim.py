@@ -25,9 +25,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from study import outcome
     from study import plan as plans
     from study.cli import execute
-    from study.design import analysis_options
 
     out = arguments.out
     design, runs, curves = out / "design.json", out / "runs.parquet", out / "curves.parquet"
@@ -36,14 +36,15 @@ def run(arguments: argparse.Namespace) -> None:
         execute(["design", arguments.config, "--out", str(out)])
         execute(["collect", str(design), "--store", str(arguments.store), "--out", str(out), "--partial"])
         plan = plans.read(design)
-        options = analysis_options(plan.config)
+        options = outcome.options(plan.config)
         # A tuned comparison chooses on two seeds and judges on two others.
         tuned = any(option.startswith("--tune=") for option in options)
         reason = _too_early(plan, runs, 4 if tuned else 2)
         if reason:
             options.append(f"--describe={reason}")
         execute(["analyze", str(runs), "--curves", str(curves), *options, "--out", str(out / "analysis")])
-        execute(["explain", str(design), "--runs", str(runs), "--gap", str(gap), "--out", str(mechanism)])
+        if "trainer" not in plan.config:
+            execute(["explain", str(design), "--runs", str(runs), "--gap", str(gap), "--out", str(mechanism)])
     execute(["report", str(out)])
 
 

@@ -29,7 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study.training import job as jobs
+    from study import trainers
 
     terminal = _divert(arguments.log) if arguments.log else sys.stderr
     plan = plans.read(arguments.design)
@@ -39,9 +39,10 @@ def run(arguments: argparse.Namespace) -> None:
     def tell(job: Job, seed: int, record: Record) -> None:
         print(progress.line(plan, store, job, seed, record), file=terminal, flush=True)
 
+    trainer = trainers.choose(plan.config)
     about = {"trajectory": job.trajectory, "seeds": list(job.seeds), "at_once": arguments.processes}
     with heartbeat.beating(arguments.manifest.with_suffix(heartbeat.SUFFIX), about):
-        in_processes(job, arguments.processes, lambda part: jobs.run(part, plan, store, tell))
+        in_processes(job, arguments.processes, lambda part: trainer.train(part, plan, store, tell))
         write_json(
             arguments.manifest,
             {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": plan.run_ids(job)},

@@ -3,6 +3,10 @@
 import argparse
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from study.verification import Comparison
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -31,19 +35,31 @@ def run(arguments: argparse.Namespace) -> None:
     broken = 0
     for comparison in comparisons:
         record = comparison.record
-        name = f"{record.id} (bn {record.settings['bn']}, seed {record.seed})"
+        focus = next(iter(plan.config["design"]["control"]))
+        name = f"{record.id} ({focus} {record.settings[focus]}, seed {record.seed})"
         if comparison.same_bits:
             print(f"{name}: the same bits")
             continue
         broken += comparison.same_circumstances
-        apart = comparison.differences()
-        accuracy = ", ".join(f"{way} {value:+.2f} pp" for way, value in apart["accuracy_pp"].items())
         where = "" if comparison.same_circumstances else f", trained on {record.provenance['processor']}"
-        print(f"{name}: other bits{where}; {apart['images']} test images differ, accuracy {accuracy}")
+        print(f"{name}: other bits{where}; {_apart(comparison)}")
     same = sum(comparison.same_bits for comparison in comparisons)
     print(f"{same} of {len(comparisons)} runs have the same bits")
     if broken:
         raise StudyError(
-            f"{broken} runs differ although processor and versions are the same: the engine changed "
-            "without a new ENGINE_VERSION, or it is not deterministic here"
+            f"{broken} runs differ although processor and versions are the same: "
+            + (
+                "the trainer is not deterministic, or reads a file that trainer.files does not name"
+                if "trainer" in plan.config
+                else "the engine changed without a new ENGINE_VERSION, or it is not deterministic here"
+            )
         )
+
+
+def _apart(comparison: "Comparison") -> str:
+    """How far the two runs are apart, in words."""
+    found = comparison.differences()
+    if not found:
+        return f"{comparison.record.in_words()} then, {comparison.again.in_words()} now"
+    accuracy = ", ".join(f"{way} {value:+.2f} pp" for way, value in found["accuracy_pp"].items())
+    return f"{found['images']} test images differ, accuracy {accuracy}"

@@ -1,5 +1,6 @@
 """A results directory, read: every file that is there, checked for the keys the report relies on."""
 
+import functools
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from study.errors import StudyError
-from study.report.text import THIN, difference
+from study.report.response import Response, decimals
 
 Row = Mapping[str, Any]
 
@@ -124,15 +125,17 @@ class Results:
         return self.objects.get("mechanism")
 
     @property
-    def outcome(self) -> tuple[str, str]:
-        """The columns of the table of runs that hold successes and trials."""
+    def outcome(self) -> tuple[str, ...]:
+        """The columns of the table of runs that hold successes and trials, or the one that holds the response."""
         found = (self.objects.get("analysis") or {}).get("outcome") or {}
+        if not self.counts:
+            return (found.get("response") or "response",)
         return found.get("successes") or "test_correct", found.get("trials") or "test_trials"
 
     @property
     def trials(self) -> int:
         """The trials of one run, 10,000 where no table tells."""
-        column = self.outcome[1]
+        column = self.outcome[-1]
         return int(self.runs[column].iloc[0]) if self.runs is not None and column in self.runs else 10_000
 
     @property
@@ -150,9 +153,19 @@ class Results:
         """The scale on which the margin is given."""
         return "pp" if self.counts else "response"
 
-    def scale_words(self, value: float) -> str:
-        """A difference on the margin's scale, with its unit."""
-        return f"{difference(value)}{THIN}pp" if self.counts else difference(value)
+    @functools.cached_property
+    def response(self) -> Response:
+        """What was measured, in words."""
+        found = (self.objects.get("analysis") or {}).get("outcome") or {}
+        counts = self.counts
+        estimates = [abs(r["estimate"]) for r in self.contrasts if r["scale"] == "response" and r["estimate"]]
+        return Response(
+            name=str(found.get("name") or ("test accuracy" if counts else "response")),
+            unit=str(found.get("unit") or ""),
+            counts=counts,
+            higher=found.get("better") != "lower",
+            digits=decimals(self.margin or min(estimates, default=0.0)),
+        )
 
     @property
     def simultaneous(self) -> bool:
@@ -226,7 +239,11 @@ def read_results(folder: Path | str) -> Results:
         collapse_below=plan.get("collapse_below"),
         design=design,
         provenance=_json(folder / "provenance.json", dict) or {},
-        runs=_table(folder / "runs.parquet"),
+        # A study has its whole table; of another table there are the columns that were analysed.
+        runs=next(
+            (t for t in map(_table, (folder / "runs.parquet", folder / "analysis" / "runs.parquet")) if t is not None),
+            None,
+        ),
         curves=_table(folder / "curves.parquet"),
         gaps=_table(folder / "statistics_gap.parquet"),
         lists=lists,

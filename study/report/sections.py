@@ -34,7 +34,12 @@ def sections(results: Results, conclusion: Verdict) -> list[Section]:
         inferred["effects"],
         inferred["luck"],
         Section("runs", "Every run", (), _kept(runs.every_run(results))),
-        Section("why", "Why", _causes(conclusion), _kept(*why, *inferred["why"].items)),
+        Section(
+            "why",
+            "Why" if results.mechanism else "Over the epochs",
+            _causes(conclusion),
+            _kept(*why, *inferred["why"].items),
+        ),
         inferred["interactions"],
         inferred["methods-compared"],
         Section("collapse", "Collapse", findings.collapse(results), _kept(*counted, *inferred["collapse"].items)),

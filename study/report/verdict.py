@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from study.report.results import Results, Row, level_key
-from study.report.text import THIN, accuracy, difference, interval, listing, number, of, p_value, plural, times
+from study.report.text import THIN, accuracy, listing, of, p_value, plural, times
 
 COLLAPSES = "collapses"
 KINDS = {
@@ -81,9 +81,7 @@ def verdict(results: Results) -> Verdict:
         only = results.focus.labels[0]
         return Verdict("", (f"Nothing to compare: {results.focus.title} has one level, {only}.",))
     if counts.get("done") and counts.get("diverged") == counts["done"]:
-        return Verdict(
-            "", (f"Nothing to compare: all {plural(counts['done'], 'run')} diverged, no network was trained.",)
-        )
+        return Verdict("", (f"Nothing to compare: all {plural(counts['done'], 'run')} diverged.",))
     arms = tuple(_arm(results, level) for level in results.arms)
     return Verdict("", tuple(_headline(results, arms)), tuple(_notes(results, arms)), arms)
 
@@ -136,8 +134,8 @@ def _arm(results: Results, level: str) -> ArmVerdict:
         level=level,
         name=results.focus.label(level),
         label=label,
-        difference=_with_unit(results, difference(row["estimate"])) if known else "",
-        interval=interval(row["ci_low"], row["ci_high"]),
+        difference=results.response.difference(row["estimate"]) if known else "",
+        interval=results.response.bounds(row["ci_low"], row["ci_high"]),
         ratio=f"{times(math.exp(odds['estimate']))}×" if odds and odds["estimate"] is not None else "",
         p=p_value(row.get("p_adjusted", row.get("p"))),
         collapsed=of(count["collapsed"], count["runs"]) if count else "",
@@ -148,7 +146,7 @@ def _arm(results: Results, level: str) -> ArmVerdict:
 def _headline(results: Results, arms: Sequence[ArmVerdict]) -> list[str]:
     fallen = [arm for arm in arms if arm.label == COLLAPSES]
     parts = [_collapse_headline(results, fallen, len(arms))] if fallen else []
-    control, margin = results.focus.label(results.control), _margin(results)
+    control, margin = results.focus.label(results.control), results.response.margin(results.margin)
     openings = {
         "better and matters": f"Better than {control}" + (f" by enough to matter (margin {margin})" if margin else ""),
         "better but negligible": f"Better than {control}, but by too little to matter (margin {margin})",
@@ -206,8 +204,9 @@ def _notes(results: Results, arms: Sequence[ArmVerdict]) -> list[str]:
     control = collapse_row(results, results.control)
     if control and control["collapsed"]:
         count = of(control["collapsed"], control["runs"])
+        too = " too" if any(arm.label == COLLAPSES for arm in arms) else ""
         notes.append(
-            f"The control, {results.focus.label(results.control)}, collapses too: {count} runs{_below(results)}."
+            f"The control, {results.focus.label(results.control)}, collapses{too}: {count} runs{_below(results)}."
         )
     spared = [
         arm for arm in arms if arm.label != COLLAPSES and not arm.collapsed.startswith(("0 ", "None")) and arm.collapsed
@@ -246,17 +245,8 @@ def _spread(row: Row) -> float:
 
 def _below(results: Results) -> str:
     assert results.collapse is not None
-    threshold = results.collapse["threshold"]
-    return f" below {number(100 * threshold, 0)}{THIN}% accuracy" if results.counts else f" below {threshold:g}"
+    return results.response.beyond(results.collapse["threshold"])
 
 
 def _level(results: Results) -> str:
     return f"{100 * (1 - results.alpha):g}{THIN}%"
-
-
-def _margin(results: Results) -> str:
-    return f"±{results.margin:g}{f'{THIN}pp' if results.counts else ''}" if results.margin else ""
-
-
-def _with_unit(results: Results, text: str) -> str:
-    return f"{text}{THIN}pp" if results.counts else text

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from study.report.results import Results, level_key
-from study.report.text import THIN, difference, interval, listing, number, plural, share, significant
+from study.report.text import THIN, difference, interval, listing, plural, share, significant
 from study.report.verdict import COLLAPSES, Verdict
 
 
@@ -17,13 +17,13 @@ def sureness(results: Results, conclusion: Verdict) -> tuple[str, ...]:
     hold = f"hold for all {compared} at once" if results.simultaneous and len(results.arms) > 1 else "are adjusted"
     text = f"The {level} intervals {hold if len(results.arms) > 1 else 'and p values are of one comparison'}"
     text += ", by the same adjustment as the p values." if len(results.arms) > 1 else "."
-    seeds = results.design.get("seeds")
-    if seeds and results.block:
+    blocks = len(results.design.get("seeds") or ()) or (results.objects.get("analysis") or {}).get("blocks")
+    if blocks and results.block:
         text += (
-            f" They rest on {plural(len(seeds), results.block)}: each {results.block} is compared with itself, one arm "
+            f" They rest on {plural(blocks, results.block)}: each {results.block} is compared with itself, one arm "
             "against the other."
         )
-    return tuple(part for part in (text, _scopes(results, conclusion)) if part)
+    return tuple(part for part in (text, _unpaired(results), _scopes(results, conclusion), _unknown(results)) if part)
 
 
 def luck(results: Results, conclusion: Verdict) -> tuple[str, ...]:
@@ -79,7 +79,7 @@ def planning(results: Results) -> tuple[str, ...]:
     found = results.objects.get("power")
     if not found or found["main"].get("detectable", {}).get("effect") is None:
         return ()
-    unit = f"{THIN}pp" if found.get("unit") == "pp" else ""
+    unit = results.response.difference_unit
     block = results.block or "run"
     main, cell = (found[key]["detectable"]["effect"] for key in ("main", "cell"))
     single = f", in a single cell from {significant(cell)}{unit} on" if cell is not None and results.others else ""
@@ -95,9 +95,44 @@ def methods(results: Results) -> tuple[str, ...]:
     return tuple(part for part in parts if part)
 
 
+def _unpaired(results: Results) -> str:
+    """What it costs that no two runs share a block."""
+    if results.block:
+        return ""
+    return (
+        "No two runs share a seed, so groups of independent runs are compared, each cell with its own spread (Welch "
+        "1947). What that costs: all the spread between runs is in the intervals. With shared seeds, whatever runs of "
+        "one seed have in common would cancel: were they correlated by one half, half as many runs would have given "
+        "intervals as narrow. These runs cannot tell how much it would be."
+    )
+
+
+def _unknown(results: Results) -> str:
+    """What a page made from a table alone cannot know."""
+    if results.design:
+        return ""
+    block = results.block
+    text = (
+        "This page was made from a table of runs. It cannot know whether the question, the margin and the number of "
+        "runs were fixed before the first run; whether runs were made that the table does not hold; "
+        + (f"whether runs of one {block} really have in common what makes them comparable; " if block else "")
+        + "or with which code, data and machines they were made."
+    )
+    about = results.objects.get("analysis") or {}
+    left_out = [f"{count:,} {word}" for word, count in (about.get("left_out") or {}).items()]
+    if left_out:
+        text += (
+            f" Left out, as they have no outcome: {listing(left_out)}. If their levels made them end so, the "
+            "comparison leaves that out too."
+        )
+    if about.get("without_number"):
+        text += f" {plural(about['without_number'], 'finished run')} without a number count as diverged."
+    return text
+
+
 def _scopes(results: Results, conclusion: Verdict) -> str:
     """On this test set, and on new images."""
-    if not results.counts:
+    if not results.counts or "images" not in results.objects:
         return ""
     text = "The conclusion is about new trainings scored on this test set."
     sound = {arm.level for arm in conclusion.arms if arm.label != COLLAPSES}
@@ -155,8 +190,23 @@ def _design(results: Results) -> str:
 
 
 def _outcome(results: Results) -> str:
+    response = results.response
     if not results.counts:
-        return ""
+        lost = sum(row.get("diverged", 0) for row in results.cells)
+        diverged = (
+            f" {plural(lost, 'run')} diverged, without a number: counted as collapsed, in no mean, and bounded under "
+            "Checks."
+            if lost
+            else ""
+        )
+        unit = f", in {response.unit}" if response.unit else ""
+        return f"The outcome is the {response.name}{unit}; {response.toward('higher', 'lower')}.{diverged}"
+    if not results.design.get("network"):
+        return (
+            f"The outcome is the {response.name}, successes of {results.trials:,} trials a run. It is analysed in "
+            "percentage points and as log odds of error, log((n − k + ½) / (k + ½)) for k of n (Haldane "
+            "1956; Anscombe 1956). Every run counts as it scored, diverged ones too."
+        )
     last = " after the last epoch; no best epoch is chosen" if results.design.get("epochs") else ""
     return (
         f"The outcome is the number of right answers on the test set{last}. It is analysed in percentage points and "
@@ -168,10 +218,11 @@ def _outcome(results: Results) -> str:
 def _inference(results: Results) -> str:
     if not results.contrasts:
         return ""
-    unit = f"{THIN}pp" if results.counts else ""
     errors = (
         f"errors robust to the likeness of runs of one {results.block} (CR2: Bell and McCaffrey 2002; Satterthwaite's "
         "degrees of freedom: Pustejovsky and Tipton 2018)"
+        if results.block
+        else "a variance of its own for each cell (Welch 1947)"
     )
     adjustment = (
         "the largest of correlated t statistics (max-T: Hothorn, Bretz and Westfall 2008)"
@@ -180,16 +231,18 @@ def _inference(results: Results) -> str:
     )
     text = (
         f"Each arm is compared with {results.focus.label(results.control)}, averaged over the other factors with equal "
-        f"weights{f', with {errors}' if results.block else ''}. Intervals and p values are adjusted together, by "
-        f"{adjustment}."
+        f"weights, with {errors}. Intervals and p values are adjusted together, by {adjustment}."
     )
     if results.margin:
+        turned = "" if results.response.higher else "Lower is better. "
+        side, other = ("above", "below") if results.response.higher else ("below", "above")
         text += (
-            f" A difference matters from {results.margin:g}{unit} on. The labels: better and matters, if the "
-            "interval lies above 0 and the estimate reaches the margin; equivalent, if two one-sided tests show that "
-            "the difference is smaller than the margin (Schuirmann 1987), and better but negligible if its interval "
-            "lies above 0 as well; worse, if the interval lies below 0; inconclusive otherwise. An arm that "
-            "collapses more often than the control is labelled so, whatever its mean."
+            f" A difference matters from {results.margin:g}{results.response.difference_unit} on. "
+            f"{turned}The labels: better and matters, if the interval lies {side} 0 and the estimate reaches the "
+            "margin; equivalent, if two one-sided tests show that the difference is smaller than the margin "
+            f"(Schuirmann 1987), and better but negligible if its interval lies {side} 0 as well; worse, if the "
+            f"interval lies {other} 0; inconclusive otherwise. An arm that collapses more often than the control is "
+            "labelled so, whatever its mean."
         )
     return text
 
@@ -197,10 +250,9 @@ def _inference(results: Results) -> str:
 def _collapse(results: Results) -> str:
     if results.collapse is None:
         return ""
-    threshold = results.collapse["threshold"]
-    bound = f"{number(100 * threshold, 0)}{THIN}% accuracy" if results.counts else f"{threshold:g}"
+    bound = results.response.beyond(results.collapse["threshold"])
     exact = "Shares have exact intervals (Clopper and Pearson 1934)."
-    return f"A run has collapsed if it ends below {bound} or diverges. {exact}"
+    return f"A run has collapsed if it {f'ends{bound} or ' if bound else ''}diverges. {exact}"
 
 
 def _absent(results: Results) -> str:

@@ -20,16 +20,16 @@ LARGEST_BOSCHLOO_TABLE = 250_000
 def collapse(table: RunTable, threshold: float | None, alpha: float = 0.05) -> dict[str, Any] | None:
     """Rates of collapse and comparisons of each arm with the control.
 
-    A run has collapsed if its share of right answers is below `threshold` or its status is "diverged".
+    A run has collapsed if it is worse than `threshold` or its status is "diverged".
 
     Args:
         table: the runs. All of them count; none is dropped.
-        threshold: the share of right answers (0 to 1), or the response's own unit if `table` has no counts. None: no
-            collapse is defined, the result is None.
+        threshold: a share of successes (0 to 1), or a number in the response's own unit if `table` has no counts. None:
+            a run collapses by diverging alone, and where none did the result is None.
         alpha: 1 - the level of every interval, and the level of the headline's "more than the control".
 
     Returns:
-        threshold, alpha.
+        threshold, side ("below" or "above" it runs are worse), alpha.
         headline: `collapsing` (levels with at least one collapsed run, control included), `more_than_control` and
             `less_than_control` (levels whose Holm-adjusted p is below alpha, with that direction).
         arms: level, runs, collapsed, diverged, rate, ci_low, ci_high (Clopper-Pearson), jeffreys_low, jeffreys_high,
@@ -52,13 +52,14 @@ def collapse(table: RunTable, threshold: float | None, alpha: float = 0.05) -> d
         Rates are shares of 1. Two-sided p values throughout. p, p_fisher and firth take runs as independent; p_blocks
         does not.
     """
-    if threshold is None:
-        return None
     collapsed = collapsed_runs(table, threshold)
+    if threshold is None and not collapsed.any():
+        return None
     comparisons = _comparisons(table, collapsed, alpha)
     arms = _arm_rates(table, collapsed, alpha)
     return {
-        "threshold": float(threshold),
+        "threshold": None if threshold is None else float(threshold),
+        "side": "below" if table.higher_is_better else "above",
         "alpha": float(alpha),
         "headline": {
             "collapsing": [arm["level"] for arm in arms if arm["collapsed"]],
@@ -82,12 +83,13 @@ def collapse(table: RunTable, threshold: float | None, alpha: float = 0.05) -> d
 
 
 def collapsed_runs(table: RunTable, threshold: float | None) -> np.ndarray:
-    """Which runs collapsed, shape (runs,): below `threshold` (share of right answers, or response) or diverged."""
+    """Which runs collapsed, shape (runs,): worse than `threshold` (share of successes, or response) or diverged."""
     diverged = diverged_runs(table)
     if threshold is None:
         return diverged
     level = 100.0 * threshold if table.counts else threshold
-    return diverged | (table.values(table.scales()[-1]) < level)
+    values = table.values(table.scales()[-1])
+    return diverged | (values < level if table.higher_is_better else values > level)
 
 
 def diverged_runs(table: RunTable) -> np.ndarray:
@@ -277,9 +279,9 @@ def _finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _sensitivity(table: RunTable, threshold: float) -> list[dict[str, Any]]:
+def _sensitivity(table: RunTable, threshold: float | None) -> list[dict[str, Any]]:
     """Counts with the allowed share of errors times 5, 2, 1, 1/2 and 1/5."""
-    if not table.counts:
+    if not table.counts or threshold is None:
         return []
     rows = []
     for factor in (5.0, 2.0, 1.0, 0.5, 0.2):

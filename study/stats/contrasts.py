@@ -53,16 +53,29 @@ class CellMeans:
     Attributes:
         fit: the least squares fit of the cell means.
         count: the number of runs of each cell, shape (cells,).
+        variance: the variance of each cell's runs, shape (cells,), 0 for a cell with one run; None if runs of one block
+            are alike, so that a cell's own variance does not tell the error of a contrast.
     """
 
     fit: ClusterFit
     count: np.ndarray
+    variance: np.ndarray | None
 
     def estimate(self, contrasts: np.ndarray) -> Estimates:
-        """Estimate contrasts (q, cells); the estimate is NaN where a weight falls on an empty cell."""
+        """Estimate contrasts (q, cells); the estimate is NaN where a weight falls on an empty cell.
+
+        With blocks by CR2; with independent runs each cell has its own variance, and the degrees of freedom are Welch's
+        and Satterthwaite's: (sum v_i)^2 / sum (v_i^2 / (n_i - 1)), v_i = c_i^2 s_i^2 / n_i (Welch 1947).
+        """
         contrasts = np.atleast_2d(contrasts)
         seen = self.count > 0
         found = estimate(self.fit, contrasts[:, seen])
+        if self.variance is not None:
+            each = np.divide(self.variance, self.count, out=np.zeros(len(seen)), where=seen)
+            parts = contrasts**2 * each
+            share = np.divide(parts**2, self.count - 1, out=np.zeros_like(parts), where=self.count > 1).sum(axis=1)
+            df = np.divide(parts.sum(axis=1) ** 2, share, out=np.full(len(contrasts), np.nan), where=share > 0)
+            found = Estimates(found.estimate, (contrasts * each) @ contrasts.T, df)
         value = np.where((contrasts[:, ~seen] != 0).any(axis=1), np.nan, found.estimate)
         return Estimates(value, found.covariance, found.df)
 
@@ -121,7 +134,7 @@ def effects(
     """Estimate and test a family of contrasts.
 
     The standard error is CR2 by block with Satterthwaite degrees of freedom (see `cluster`); for a balanced table this
-    is the paired t test over blocks. Without a block it is HC2 with Bell and McCaffrey's df.
+    is the paired t test over blocks. Without a block each cell has its own variance, as in Welch's t test.
 
     Args:
         table: the runs.
@@ -215,9 +228,14 @@ def interaction_parts(table: RunTable, factor: str) -> list[Part]:
 
 def fit_cell_means(table: RunTable, scale: str) -> CellMeans:
     """Fit one mean to each cell of the table, on one scale."""
-    cells = table.cell_index()
+    cells, y = table.cell_index(), table.values(scale)
     count = np.bincount(cells, minlength=int(np.prod(table.shape)))
-    return CellMeans(fit(table.values(scale), np.eye(len(count))[cells][:, count > 0], table.block_index()), count)
+    variance = None
+    if table.block is None:
+        mean = np.bincount(cells, weights=y, minlength=len(count)) / np.maximum(count, 1)
+        squares = np.bincount(cells, weights=(y - mean[cells]) ** 2, minlength=len(count))
+        variance = squares / np.maximum(count - 1, 1)
+    return CellMeans(fit(y, np.eye(len(count))[cells][:, count > 0], table.block_index()), count, variance)
 
 
 def holm(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -238,6 +256,7 @@ def _standard_errors(model: CellMeans, matrix: np.ndarray, found: Estimates) -> 
     """Square roots of the variances; 0 where only rounding is left; NaN where one side has no cell with two runs."""
     errors = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))
     errors[errors <= ROUNDING * model.fit.size] = 0.0
+    errors[np.isnan(found.estimate)] = np.nan
     for row, weights in enumerate(matrix):
         for side in (weights > 0, weights < 0):
             if side.any() and model.count[side].max() < 2:
@@ -317,6 +336,8 @@ def _control_error_rate(table: RunTable, cell: dict[str, str]) -> float:
 
 def _note(model: CellMeans, weights: np.ndarray, error: float, value: float) -> str:
     single = int((model.count[weights != 0] == 1).sum())
+    if np.isnan(value):
+        return "in a cell no run has a number: there is nothing to compare"
     if np.isnan(error):
         return "one run in a cell: its variation cannot be estimated, so there is no test"
     if error == 0:

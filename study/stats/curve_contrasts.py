@@ -8,20 +8,21 @@ import pandas as pd
 from study.stats.outcome_grid import outcome_grid
 from study.stats.signflip import critical_value
 from study.stats.specification import at_runs
-from study.stats.table import RunTable
+from study.stats.table import RunTable, on_scale
 
 
 def curve_contrasts(
     table: RunTable, curves: pd.DataFrame, rng: np.random.Generator, alpha: float = 0.05
 ) -> list[dict[str, Any]]:
-    """Each arm minus the control after each epoch, averaged over the other factors, in percentage points of validation.
+    """Each arm minus the control after each epoch, averaged over the other factors, on the table's last scale.
 
     The band is mean +- c standard errors over blocks; c is the 1 - alpha quantile of the largest |t| over all epochs
     and arms under sign flips of whole blocks (centred). Single epochs are not tested: read the band.
 
     Args:
         table: the runs, with a block.
-        curves: one row for each run and epoch: the factors, the block, `epoch`, and the counts `successes`, `trials`.
+        curves: one row for each run and epoch: the factors, the block, `epoch`, and the counts `successes` and `trials`
+            or the `response`.
         rng: draws the sign patterns.
 
     Returns:
@@ -30,10 +31,10 @@ def curve_contrasts(
     """
     epochs = sorted(int(epoch) for epoch in curves["epoch"].unique())
     columns, labels = [], []
+    scale = table.scales()[-1]
     for epoch in epochs:
         here = curves[curves["epoch"] == epoch]
-        accuracy = at_runs(table, here, 100.0 * here["successes"].to_numpy(float) / here["trials"].to_numpy(float))
-        grid = outcome_grid(table, accuracy)
+        grid = outcome_grid(table, at_runs(table, here, on_scale(here, scale, "successes", "trials", "response")))
         for arm in range(1, len(grid.arms)):
             columns.append(grid.block_differences(arm))
             labels.append((grid.arms[arm], epoch))
@@ -48,7 +49,7 @@ def curve_contrasts(
         {
             "level": level,
             "control": table.control,
-            "scale": "pp",
+            "scale": scale,
             "epoch": epoch,
             "blocks": n,
             "estimate": float(mean),

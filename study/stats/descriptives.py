@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from study.stats.collapse import collapsed_runs, diverged_runs
-from study.stats.table import RunTable, level_name
+from study.stats.table import RunTable, level_name, on_scale
 
 QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}
 
@@ -17,13 +17,14 @@ def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]
 
     Args:
         table: the runs.
-        collapse_below: the share of right answers (0 to 1; the response's own unit if `table` has no counts) below
-            which a run counts as collapsed. None: only diverged runs count as collapsed.
+        collapse_below: the share of successes (0 to 1; the response's own unit if `table` has no counts) that a
+            collapsed run is worse than. None: only diverged runs count as collapsed.
 
     Returns:
         One dict a cell: `levels` (factor -> level), `runs`, `diverged`, `collapsed` (diverged runs included), and
         `mean`, `median`, `sd` (divisor n - 1; None for one run), `min`, `max` of the accuracy in per cent, or of the
-        response in its own unit. All runs of the cell count, collapsed ones too.
+        response in its own unit. All runs of the cell count, collapsed ones too; of a response those that have a
+        number, and a cell without any has None.
     """
     values = table.values(table.scales()[-1])
     collapsed = collapsed_runs(table, collapse_below)
@@ -31,17 +32,18 @@ def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]
     rows = []
     for levels, index in _cells_of(table.frame, table.factors):
         here = values[index]
+        here = here[np.isfinite(here)]
         rows.append(
             {
                 "levels": levels,
                 "runs": len(index),
                 "diverged": int(diverged[index].sum()),
                 "collapsed": int(collapsed[index].sum()),
-                "mean": float(here.mean()),
-                "median": float(np.median(here)),
-                "sd": float(here.std(ddof=1)) if len(index) > 1 else None,
-                "min": float(here.min()),
-                "max": float(here.max()),
+                "mean": float(here.mean()) if len(here) else None,
+                "median": float(np.median(here)) if len(here) else None,
+                "sd": float(here.std(ddof=1)) if len(here) > 1 else None,
+                "min": float(here.min()) if len(here) else None,
+                "max": float(here.max()) if len(here) else None,
             }
         )
     return rows
@@ -50,26 +52,29 @@ def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]
 def curve_bands(
     curves: pd.DataFrame,
     factors: Sequence[str],
-    successes: str = "validation_correct",
-    trials: str = "validation_trials",
+    successes: str | None = "validation_correct",
+    trials: str | None = "validation_trials",
+    response: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Quantiles over runs of the accuracy after each epoch, cell by cell.
+    """Quantiles over runs of the accuracy, or of the response, after each epoch, cell by cell.
 
     Args:
         curves: one row a run and epoch, with the factors' columns, `epoch`, and the counts.
         factors: the factor columns.
         successes, trials: the columns of counts that the accuracy is made from. Rows without them are left out.
+        response: the column of a numeric response, in place of the counts.
 
     Returns:
         One dict a cell and epoch: `levels` (factor -> level), `epoch`, `runs` (that have a value there), and `q10`,
-        `q25`, `median`, `q75`, `q90` of the accuracy in per cent (linear interpolation between order statistics).
-        They are pointwise: 80 % of runs lie between q10 and q90 at one epoch, not over all epochs at once.
+        `q25`, `median`, `q75`, `q90` of the accuracy in per cent, or of the response (linear interpolation between
+        order statistics). They are pointwise: 80 % of runs lie between q10 and q90 at one epoch, not over all epochs at
+        once.
     """
     rows = []
     for levels, index in _cells_of(curves, factors):
         cell = curves.iloc[index]
-        accuracy = 100.0 * cell[successes].astype(float) / cell[trials].astype(float)
-        for epoch, here in accuracy.dropna().groupby(cell["epoch"]):
+        values = on_scale(cell, "pp" if response is None else "response", successes, trials, response)
+        for epoch, here in pd.Series(values, index=cell.index).dropna().groupby(cell["epoch"]):
             quantiles = np.quantile(here.to_numpy(), list(QUANTILES.values()))
             rows.append(
                 {

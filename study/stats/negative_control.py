@@ -38,12 +38,18 @@ def negative_control(
         StudyError: `level` is not an arm of the table.
     """
     pair = _restrict(table, (table.control, _known(table, level)))
+    measured = pair.measured()
     rows = [
         [
             asdict(effect)
             for scale in pair.scales()
             for effect in compare_with_control(
-                pair, scale, margin=margin, alpha=alpha, within_cells=inside, higher_is_better=higher_is_better
+                measured,
+                scale,
+                margin=margin,
+                alpha=alpha,
+                within_cells=inside,
+                higher_is_better=higher_is_better,
             )
         ]
         for inside in ((False, True) if pair.other_factors else (False,))

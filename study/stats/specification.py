@@ -15,7 +15,7 @@ from study.stats.mixed_inference import MixedInference
 from study.stats.outcome_grid import outcome_grid
 from study.stats.robust import Location, t_interval, trimmed_t, wilcoxon
 from study.stats.signflip import block_differences, sign_flip, sign_flip_interval
-from study.stats.table import RunTable, level_name, log_odds_of_error
+from study.stats.table import RunTable, level_name, on_scale
 
 ALL, CONDITIONAL, TRIMMED = "all runs", "not collapsed", "trimmed"
 LAST, AREA = "last epoch", "area under the curve"
@@ -113,10 +113,10 @@ def area_under_curve(table: RunTable, curves: pd.DataFrame, scale: str) -> np.nd
     """The mean over epochs of each run's outcome, shape (runs,); NaN for a run without a curve.
 
     Args:
-        curves: one row for each run and epoch: the factors, the block, and the counts `successes` and `trials`.
+        curves: one row for each run and epoch: the factors, the block, and the counts `successes` and `trials` or the
+            `response`.
     """
-    k, n = curves["successes"].to_numpy(dtype=float), curves["trials"].to_numpy(dtype=float)
-    return at_runs(table, curves, log_odds_of_error(k, n) if scale == "log_odds" else 100.0 * k / n)
+    return at_runs(table, curves, on_scale(curves, scale, "successes", "trials", "response"))
 
 
 def at_runs(table: RunTable, frame: pd.DataFrame, values: np.ndarray) -> np.ndarray:
@@ -263,7 +263,7 @@ def _rows(table: RunTable, method: str, options: Options) -> list[Specification]
 
 def _outcomes(table: RunTable, curves: pd.DataFrame | None) -> list[tuple[str, str, np.ndarray]]:
     outcomes = [(LAST, scale, table.values(scale)) for scale in table.scales()]
-    if curves is not None and table.counts and table.block is not None:
+    if curves is not None and table.block is not None:
         outcomes += [(AREA, scale, area_under_curve(table, curves, scale)) for scale in table.scales()]
     return outcomes
 

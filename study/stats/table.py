@@ -1,7 +1,7 @@
 """The table of runs that every analysis starts from: one row a run, factors, a block, a response."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 
@@ -26,6 +26,22 @@ def log_odds_of_error(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
     return np.log((trials - successes + 0.5) / (successes + 0.5))
 
 
+def on_scale(
+    frame: pd.DataFrame, scale: str, successes: str | None, trials: str | None, response: str | None
+) -> np.ndarray:
+    """The outcome in each row, shape (rows,), from the columns named: `log_odds`, `pp` (accuracy in per cent) or
+    `response`.
+    """
+    if scale == "response":
+        return frame[response].to_numpy(dtype=float)
+    k, n = frame[successes].to_numpy(dtype=float), frame[trials].to_numpy(dtype=float)
+    if scale == "log_odds":
+        return log_odds_of_error(k, n)
+    if scale == "pp":
+        return 100.0 * k / n
+    raise ValueError(f"unknown scale {scale!r}; log_odds, pp or response")
+
+
 @dataclass(frozen=True)
 class RunTable:
     """A validated table of runs. Build it with `read_table` or `build_table`, which check what is assumed here.
@@ -37,7 +53,9 @@ class RunTable:
         block: the column that names the unit of replication (the seed); None if runs are independent.
         control: the level of the focus factor that the others are compared with.
         successes, trials: the columns of counts, or None if `response` is used.
-        response: the column of a numeric response, or None if counts are used.
+        response: the column of a numeric response, or None if counts are used. A run that diverged may have none (NaN);
+            `measured` leaves it out.
+        higher_is_better: the direction of the response; of counts it is always so.
     """
 
     frame: pd.DataFrame
@@ -47,6 +65,7 @@ class RunTable:
     successes: str | None = None
     trials: str | None = None
     response: str | None = None
+    higher_is_better: bool = True
 
     @property
     def focus(self) -> str:
@@ -81,13 +100,7 @@ class RunTable:
 
     def values(self, scale: str) -> np.ndarray:
         """The outcome of each run on one of `scales()`, shape (runs,)."""
-        if scale == "log_odds":
-            return log_odds_of_error(self.frame[self.successes].to_numpy(), self.frame[self.trials].to_numpy())
-        if scale == "pp":
-            return 100.0 * self.frame[self.successes].to_numpy(dtype=float) / self.frame[self.trials].to_numpy(float)
-        if scale == "response":
-            return self.frame[self.response].to_numpy(dtype=float)
-        raise ValueError(f"unknown scale {scale!r}; one of {self.scales()}")
+        return on_scale(self.frame, scale, self.successes, self.trials, self.response)
 
     def cell_index(self) -> np.ndarray:
         """The number of each run's cell in C order of `shape`, shape (runs,)."""
@@ -107,15 +120,11 @@ class RunTable:
 
     def subset(self, keep: np.ndarray) -> "RunTable":
         """The table with the runs where `keep` (a mask, shape (runs,)) is true. The levels stay; cells may be empty."""
-        return RunTable(
-            self.frame[keep].reset_index(drop=True),
-            self.factors,
-            self.block,
-            self.control,
-            self.successes,
-            self.trials,
-            self.response,
-        )
+        return replace(self, frame=self.frame[keep].reset_index(drop=True))
+
+    def measured(self) -> "RunTable":
+        """The runs that have a finite outcome; all of them, but where runs diverged without a number."""
+        return self.subset(np.isfinite(self.values(self.scales()[-1])))
 
 
 def read_table(
@@ -127,6 +136,7 @@ def read_table(
     trials: str | None = None,
     response: str | None = None,
     whole: bool = True,
+    higher_is_better: bool = True,
 ) -> RunTable:
     """Read a tidy CSV, TSV or Parquet file and check it; see `build_table` for the arguments.
 
@@ -135,7 +145,7 @@ def read_table(
     """
     frame = read_frame(path, levels=[*factors, *([block] if block else [])])
     try:
-        return build_table(frame, factors, control, block, successes, trials, response, whole)
+        return build_table(frame, factors, control, block, successes, trials, response, whole, higher_is_better)
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
 
@@ -177,6 +187,7 @@ def build_table(
     trials: str | None = None,
     response: str | None = None,
     whole: bool = True,
+    higher_is_better: bool = True,
 ) -> RunTable:
     """Check a data frame of runs and make it a `RunTable`.
 
@@ -187,9 +198,10 @@ def build_table(
         control: the level of the first factor that the other levels are compared with.
         block: the column of the unit of replication (the seed), or None if runs are independent.
         successes, trials: the columns of the counts; or else
-        response: the column of a numeric response.
+        response: the column of a numeric response. Where the column `status` says "diverged", it may hold no number.
         whole: whether the design must be whole: the control and another level, two blocks, a run in every cell. A table
             that is not whole can be described; nothing can be inferred from it.
+        higher_is_better: the direction of the response.
 
     Raises:
         StudyError: a column is missing or holds no number where one is needed, counts are impossible, the control is
@@ -208,8 +220,8 @@ def build_table(
         _check_counts(frame, successes, trials)
         frame = frame.astype({successes: "int64", trials: "int64"})
     if response is not None:
-        frame[response] = _as_numbers(frame, response)
-    table = RunTable(frame, tuple(factors), block, control, successes, trials, response)
+        frame[response] = _as_numbers(frame, response, diverged=_diverged(frame))
+    table = RunTable(frame, tuple(factors), block, control, successes, trials, response, higher_is_better)
     _check_runs(table)
     if whole:
         _check_design(table)
@@ -277,9 +289,20 @@ def _same_number(one: str, other: str) -> bool:
         return False
 
 
-def _as_numbers(frame: pd.DataFrame, name: str) -> pd.Series:
-    numbers = pd.to_numeric(frame[name], errors="coerce").astype(float)
+def _diverged(frame: pd.DataFrame) -> np.ndarray:
+    if "status" not in frame:
+        return np.zeros(len(frame), dtype=bool)
+    return (frame["status"].astype(str) == "diverged").to_numpy()
+
+
+def _as_numbers(frame: pd.DataFrame, name: str, diverged: np.ndarray | None = None) -> pd.Series:
+    """A column as finite numbers; of runs that `diverged`, NaN where it has none."""
+    numbers = pd.to_numeric(frame[name], errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
     bad = ~np.isfinite(numbers.to_numpy())
+    if diverged is not None:
+        bad &= ~diverged
+        if not np.isfinite(numbers.to_numpy()).any():
+            raise StudyError(f"column {name!r} has no finite number: all runs diverged")
     if bad.any():
         found = frame[name].iloc[int(np.flatnonzero(bad)[0])]
         raise StudyError(_where(bad, f"column {name!r} has no finite number (found {found!r})"))

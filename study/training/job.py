@@ -5,7 +5,6 @@ import datetime
 import hashlib
 import os
 import platform
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from study import progress
+from study.circumstances import commit, processor, processor_flags
 from study.design import Cell, Job
 from study.errors import StudyError
 from study.plan import Plan
-from study.records import SCORINGS, Record, Score, Store
+from study.records import SCORINGS, NetworkRecord, Record, Score, Store
 from study.training import data as images
 from study.training.version import ENGINE_VERSION
 
@@ -41,7 +41,7 @@ def run(job: Job, plan: Plan, store: Store, on_record: Callable[[Job, int, Recor
     cells = [cell for cell in job.cells if any(cell in lacking for lacking in missing.values())]
     if cells:
         data = images.load(plan.config["data"]["source"])
-        if data.digest != plan.data_digest:
+        if data.digest != plan.origin["data"]:
             raise StudyError(
                 f"data.source {plan.config['data']['source']!r}: its images changed since the design was written; "
                 "run your `snakemake` command again with `--forcerun design` to plan with the new ones"
@@ -122,10 +122,10 @@ def _record(
     result: "Result",
     shared_by: int,
     circumstances: dict[str, Any],
-) -> Record:
+) -> NetworkRecord:
     outcome = result.outcomes[cell.settings["bn"]]
     predictions = outcome.predictions["test", "moving"]
-    return Record(
+    return NetworkRecord(
         id=plan.run_id(cell, seed),
         settings=cell.settings,
         seed=seed + cell.seed_offset,
@@ -169,42 +169,10 @@ def _circumstances(plan: Plan) -> dict[str, Any]:
     return {
         "study": plan.name,
         "plan_digest": plan.digest,
-        "commit": _commit(),
+        "commit": commit(PROJECT),
         "call": progress.call(),
         "host": platform.node(),
         "processor": processor(),
         "device": "gpu" if tf.config.list_physical_devices("GPU") else "cpu",
         "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "numpy": np.__version__},
     }
-
-
-def _commit() -> str | None:
-    """The project's commit, with `+` if tracked files differ from it; None outside a git checkout."""
-    try:
-        answer = subprocess.run(
-            ["git", "-C", str(PROJECT), "describe", "--always", "--dirty=+", "--abbrev=12", "--exclude=*"],
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return answer.stdout.strip()
-
-
-def processor() -> str:
-    """The processor's name, as the system tells it."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
-
-
-def processor_flags() -> set[str]:
-    """The processor's instruction sets by their Linux names; empty where the system does not tell."""
-    return set(_cpuinfo("flags").split())
-
-
-def _cpuinfo(name: str) -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return ""
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith(name)), "")

@@ -11,6 +11,7 @@ from study import collect
 from study.errors import StudyError
 from study.plan import Plan
 from study.records import Store
+from study.trainers.builtin import origin
 from tests import examples
 
 
@@ -118,7 +119,7 @@ def test_the_gap_has_one_row_a_normalised_run_epoch_and_layer(written: Path, sto
 
 def test_a_study_without_normalisation_has_an_empty_gap_with_its_columns(tmp_path: Path, store: Store) -> None:
     config = examples.resolved(design={"factors": {"bn": None}, "control": {"bn": None, "dropout": 0.0}})
-    plan = Plan(config, "d" * 64)
+    plan = Plan(config, origin("d" * 64))
     examples.fill(store, plan)
     collect.write(collect.collect(plan, store), tmp_path)
     gap = pd.read_parquet(tmp_path / "statistics_gap.parquet")
@@ -128,7 +129,7 @@ def test_a_study_without_normalisation_has_an_empty_gap_with_its_columns(tmp_pat
 
 def test_the_seconds_of_shared_trainings_add_up_to_what_was_spent(tmp_path: Path, store: Store) -> None:
     config = examples.resolved(design={"factors": {"bn": ["none", "libs", "contrib", "keras"], "dropout": None}})
-    plan = Plan(config, "d" * 64)
+    plan = Plan(config, origin("d" * 64))
     # A training by (bn, seed): its seconds, and the number of runs that it gave.
     spent = {}
     for _, cell, seed in plan.runs():
@@ -154,7 +155,7 @@ def test_provenance_names_each_source_once_and_the_span_of_time(written: Path, s
     assert provenance["hosts"] == ["räknare"]
     assert provenance["commits"] == []
     assert provenance["plan_digests"] == [small_plan.digest]
-    assert provenance["data_digest"] == small_plan.data_digest
+    assert provenance["data_digest"] == small_plan.origin["data"]
     assert provenance["versions"] == {"python": ["3.11.0"], "tensorflow": ["2.21.0"], "numpy": ["2.4.0"]}
     assert provenance["cost"]["first_record"] == "2026-01-01T00:00:00+00:00"
     assert provenance["cost"]["last_record"] == "2026-01-01T00:00:02+00:00"
@@ -162,7 +163,7 @@ def test_provenance_names_each_source_once_and_the_span_of_time(written: Path, s
 
 def test_runs_under_another_plan_are_told_apart(small_plan: Plan, store: Store) -> None:
     examples.fill(store, small_plan)
-    changed = Plan(examples.resolved(plan={"margin_pp": 0.2}), small_plan.data_digest)
+    changed = Plan(examples.resolved(plan={"margin_pp": 0.2}), small_plan.origin)
     _, cell, seed = changed.runs()[0]
     store.write(examples.record(changed, cell, seed))
     found = collect.collect(small_plan, store).provenance["plan_digests"]
@@ -172,8 +173,8 @@ def test_runs_under_another_plan_are_told_apart(small_plan: Plan, store: Store) 
 
 def test_records_of_other_studies_in_the_store_are_left_out(small_plan: Plan, store: Store) -> None:
     examples.fill(store, small_plan)
-    examples.fill(store, Plan(examples.resolved(design={"seeds": 5}), small_plan.data_digest))
-    examples.fill(store, Plan(small_plan.config, "e" * 64))
+    examples.fill(store, Plan(examples.resolved(design={"seeds": 5}), small_plan.origin))
+    examples.fill(store, Plan(small_plan.config, origin("e" * 64)))
     assert len(collect.collect(small_plan, store).runs) == 12
 
 
@@ -203,11 +204,11 @@ def test_a_damaged_record_is_named_in_one_line_with_what_to_type(small_plan: Pla
 
 def test_a_run_of_another_plan_is_a_deviation_and_so_is_what_the_author_declares(store: Store) -> None:
     config = examples.resolved(report={"deviations": ["One node was replaced."]})
-    planned = Plan(config, "d" * 64)
+    planned = Plan(config, origin("d" * 64))
     examples.fill(store, planned)
     assert collect.collect(planned, store).provenance["deviations"] == ["One node was replaced."]
     _, cell, seed = planned.runs()[0]
-    other = Plan(examples.resolved(plan={"margin_pp": 0.5}, study={"name": "pilot"}), "d" * 64)
+    other = Plan(examples.resolved(plan={"margin_pp": 0.5}, study={"name": "pilot"}), origin("d" * 64))
     store.write(examples.record(other, cell, seed))
     found = collect.collect(planned, store).provenance["deviations"]
     assert len(found) == 2

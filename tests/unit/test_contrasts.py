@@ -110,9 +110,12 @@ def test_without_a_block_a_contrast_is_a_t_test_with_separate_variances() -> Non
     (effect,) = compare_with_control(build_table(frame, ["arm"], "a", response="y"), "response")
     assert effect.estimate == pytest.approx(b.mean() - a.mean())
     assert effect.se == pytest.approx(np.sqrt(a.var(ddof=1) / 9 + b.var(ddof=1) / 14), rel=1e-9)
-    # Bell and McCaffrey: Welch's formula with equal variances put in.
-    expected = (1 / 9 + 1 / 14) ** 2 / (1 / 9**2 / 8 + 1 / 14**2 / 13)
-    assert effect.df == pytest.approx(expected, rel=1e-9)
+    welch = stats.ttest_ind(b, a, equal_var=False)
+    interval = welch.confidence_interval(0.95)
+    assert effect.df == pytest.approx(welch.df, rel=1e-9)
+    assert effect.statistic == pytest.approx(welch.statistic, rel=1e-9)
+    assert effect.p == pytest.approx(welch.pvalue, rel=1e-9)
+    assert (effect.ci_low_single, effect.ci_high_single) == pytest.approx((interval.low, interval.high), rel=1e-9)
 
 
 def test_contrasts_inside_cells_are_paired_t_tests() -> None:

@@ -8,7 +8,9 @@ from typing import Any
 import pytest
 
 from study import config as configuration
-from study import design
+from study import design, trainers
+from study.trainers import builtin
+from study.trainers.builtin import origin
 from study.training.version import ENGINE_VERSION
 from tests.examples import PROJECT, SMALL, resolved
 
@@ -27,7 +29,11 @@ FULL = configuration.load(PROJECT / "config.yaml")
 
 
 def run_ids(config: dict[str, Any]) -> list[str]:
-    return [design.run_id(cell.settings, seed, "d") for cell in design.cells(config) for seed in design.seeds(config)]
+    return [
+        design.run_id(cell.settings, seed, origin("d"))
+        for cell in design.cells(config)
+        for seed in design.seeds(config)
+    ]
 
 
 def runs_of(jobs: list[design.Job]) -> list[tuple[str, int]]:
@@ -81,20 +87,20 @@ def test_a_run_id_is_the_sha256_of_the_sorted_json_of_what_decides_its_result() 
         '{"data":"abc","engine":ENGINE,"seed":7,"settings":{"batch_size":200,"bn":"keras","dropout":0.3,"epochs":10,'
         '"loss":"softmax_cross_entropy","lr":0.0002,"network":"asker","precision":"float32","train_images":55000}}'
     ).replace("ENGINE", str(ENGINE_VERSION))
-    assert design.run_id(SETTINGS, 7, "abc") == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert design.run_id(SETTINGS, 7, origin("abc")) == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_run_id_differs_with_every_setting(name: str) -> None:
     value = SETTINGS[name]
     other = f"{value}_2" if isinstance(value, str) else 2 * value
-    assert design.run_id(SETTINGS | {name: other}, 7, "abc") != design.run_id(SETTINGS, 7, "abc")
+    assert design.run_id(SETTINGS | {name: other}, 7, origin("abc")) != design.run_id(SETTINGS, 7, origin("abc"))
 
 
 def test_a_run_id_differs_with_the_last_bit_of_a_number() -> None:
     assert math.nextafter(0.0002, 1) != 0.0002
     next_lr = SETTINGS | {"lr": math.nextafter(0.0002, 1)}
-    assert design.run_id(next_lr, 7, "abc") != design.run_id(SETTINGS, 7, "abc")
+    assert design.run_id(next_lr, 7, origin("abc")) != design.run_id(SETTINGS, 7, origin("abc"))
 
 
 def test_a_run_id_is_made_of_every_setting_of_a_training() -> None:
@@ -102,9 +108,13 @@ def test_a_run_id_is_made_of_every_setting_of_a_training() -> None:
 
 
 def test_a_run_id_differs_with_the_seed_the_data_and_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    ids = [design.run_id(SETTINGS, 7, "abc"), design.run_id(SETTINGS, 8, "abc"), design.run_id(SETTINGS, 7, "abd")]
-    monkeypatch.setattr(design, "ENGINE_VERSION", ENGINE_VERSION + 1)
-    assert len({*ids, design.run_id(SETTINGS, 7, "abc")}) == 4
+    ids = [
+        design.run_id(SETTINGS, 7, origin("abc")),
+        design.run_id(SETTINGS, 8, origin("abc")),
+        design.run_id(SETTINGS, 7, origin("abd")),
+    ]
+    monkeypatch.setattr(builtin, "ENGINE_VERSION", ENGINE_VERSION + 1)
+    assert len({*ids, design.run_id(SETTINGS, 7, origin("abc"))}) == 4
 
 
 @pytest.mark.parametrize(
@@ -129,7 +139,7 @@ def test_a_run_id_differs_with_the_seed_the_data_and_the_engine(monkeypatch: pyt
 )
 def test_a_run_keeps_its_id_whatever_else_the_study_holds(changes: dict[str, Any]) -> None:
     run = run_ids(resolved())[4]
-    assert run == design.run_id(SETTINGS | SMALL["training"] | {"bn": "none", "dropout": 0.3}, 1, "d")
+    assert run == design.run_id(SETTINGS | SMALL["training"] | {"bn": "none", "dropout": 0.3}, 1, origin("d"))
     assert run in run_ids(resolved(changes))
 
 
@@ -198,9 +208,7 @@ def test_more_seeds_are_more_jobs_and_not_other_jobs() -> None:
     assert {job.block for job in jobs(20)} == {"0-4", "5-9", "10-14", "15-19"}
 
 
-def test_the_key_of_a_job_changes_with_all_that_decides_its_runs_and_with_nothing_else(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_key_of_a_job_changes_with_all_that_decides_its_runs_and_with_nothing_else() -> None:
     def keys(changes: dict[str, Any], images: str = "d") -> dict[str, str]:
         """The keys of the jobs with dropout 0.3 and the first seeds, by trajectory."""
         jobs = design.jobs(resolved(changes))
@@ -232,9 +240,13 @@ def test_the_key_of_a_job_changes_with_all_that_decides_its_runs_and_with_nothin
         keys({"design": {"seeds": [0, 1, 3]}}),
         keys({}, images="e"),
     ]
-    monkeypatch.setattr(design, "ENGINE_VERSION", ENGINE_VERSION + 1)
-    others.append(keys({}))
-    assert len({key for found in [usual, *others] for key in found.values()}) == 2 * 8
+    assert len({key for found in [usual, *others] for key in found.values()}) == 2 * 7
+
+
+def test_the_fingerprint_of_the_built_in_trainer_changes_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = trainers.choose(resolved()).fingerprint()
+    monkeypatch.setattr(builtin, "ENGINE_VERSION", ENGINE_VERSION + 1)
+    assert trainers.choose(resolved()).fingerprint() != before
 
 
 def test_the_first_seeds_of_all_cells_come_before_the_next_seeds() -> None:

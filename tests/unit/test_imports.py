@@ -31,7 +31,7 @@ def test_what_the_snakefile_imports_is_light() -> None:
         for line in (PROJECT / "Snakefile").read_text().splitlines()
         if line.startswith(("from study", "import study"))
     ]
-    assert len(statements) == 3
+    assert len(statements) == 2
     assert loaded("\n".join(statements)) == set()
 
 

@@ -12,6 +12,7 @@ from study import cli, collect, plan
 from study.mechanism import mechanism
 from study.plan import Plan
 from study.records import Store
+from study.trainers.builtin import origin
 from tests import examples
 
 # (bn, dropout, right of 100 with moving, population and batch statistics)
@@ -112,7 +113,7 @@ def test_every_cell_has_its_range_under_each_way_of_scoring(explained: dict[str,
 def test_any_design_can_be_explained(
     tmp_path: Path, design: dict[str, Any], training: dict[str, Any], levels: dict[str, Any]
 ) -> None:
-    planned = Plan(examples.resolved(design=design, training=training), "d" * 64)
+    planned = Plan(examples.resolved(design=design, training=training), origin("d" * 64))
     store = Store(tmp_path / "runs")
     examples.fill(store, planned)
     plan.write(planned, tmp_path)

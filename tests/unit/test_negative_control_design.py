@@ -2,13 +2,14 @@
 
 from study import design
 from study.plan import Plan
+from study.trainers.builtin import origin
 from tests.examples import resolved
 
 
 def planned(negative_control: bool) -> Plan:
     config = resolved()
     config["design"]["negative_control"] = negative_control
-    return Plan(config, "d" * 64)
+    return Plan(config, origin("d" * 64))
 
 
 def test_the_control_is_crossed_with_the_other_factors_once_more() -> None:

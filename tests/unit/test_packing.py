@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from study import design, packing
+from study import plan as plan_module
 from study.errors import StudyError
 from study.plan import Plan, settle, write
 from study.records import Store
+from study.trainers.builtin import origin
+from study.training.version import ENGINE_VERSION
 from tests import examples
 from tests.examples import resolved
 
@@ -76,7 +79,7 @@ def test_every_network_has_its_arithmetic() -> None:
 
 def store_of(folder: Path, config: dict[str, Any], images_per_second: float) -> Store:
     """A store with the records of a study whose runs all had this pace, scoring included."""
-    store, plan = Store(folder), Plan(config, "d" * 64)
+    store, plan = Store(folder), Plan(config, origin("d" * 64))
     for _, cell, seed in plan.runs():
         record = examples.record(plan, cell, seed)
         seconds = cell.settings["epochs"] * cell.settings["train_images"] / images_per_second
@@ -116,7 +119,7 @@ def test_what_is_settled_stays_while_records_come_in(tmp_path: Path) -> None:
     folder, runs = tmp_path / "small", tmp_path / "runs"
     config = resolved(execution=AUTO)
     first = settle(config, folder, runs)
-    write(Plan(first, "d" * 64), folder)
+    write(Plan(first, origin("d" * 64)), folder)
     store_of(runs, config, 0.1)
     assert settle(config, folder, runs) == first
     # Words, seeds, levels and checkpoints are not the length of a run.
@@ -146,16 +149,16 @@ def test_finished_runs_are_not_repeated_by_another_engine_without_a_word(
 ) -> None:
     folder, store = tmp_path / "small", Store(tmp_path / "runs")
     config = settle(resolved(), folder, store.root)
-    plan = Plan(config, "d" * 64)
+    plan = Plan(config, origin("d" * 64))
     write(plan, folder)
     # Nothing is finished, nothing is lost.
-    monkeypatch.setattr(design, "ENGINE_VERSION", design.ENGINE_VERSION + 1)
+    monkeypatch.setattr(plan_module, "ENGINE_VERSION", ENGINE_VERSION + 1)
     settle(resolved(), folder, store.root)
     monkeypatch.undo()
     for _, cell, seed in plan.runs()[:5]:
         store.write(examples.record(plan, cell, seed))
     settle(resolved(), folder, store.root)
-    monkeypatch.setattr(design, "ENGINE_VERSION", design.ENGINE_VERSION + 1)
+    monkeypatch.setattr(plan_module, "ENGINE_VERSION", ENGINE_VERSION + 1)
     with pytest.raises(StudyError) as caught:
         settle(resolved(), folder, store.root)
     message = str(caught.value)

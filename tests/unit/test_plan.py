@@ -9,6 +9,7 @@ import pytest
 from study import design, plan
 from study.errors import StudyError
 from study.plan import Plan
+from study.trainers.builtin import origin
 from study.training.version import ENGINE_VERSION
 from tests.examples import resolved
 
@@ -23,7 +24,7 @@ def test_a_plan_that_was_written_is_read_as_it_was(tmp_path: Path, small_plan: P
 
 def test_the_design_file_holds_what_later_steps_need(tmp_path: Path) -> None:
     words = {"titles": {"bn": "batch normalisation"}, "labels": {"bn": {"none": "no BN"}, "dropout": {"0.3": "30 %"}}}
-    planned = Plan(resolved(report=words, study={"name": "small", "question": "Why?"}), "d" * 64)
+    planned = Plan(resolved(report=words, study={"name": "small", "question": "Why?"}), origin("d" * 64))
     plan.write(planned, tmp_path)
     content = json.loads((tmp_path / "design.json").read_text())
     assert content.pop("config") == planned.config
@@ -52,6 +53,7 @@ def test_the_design_file_holds_what_later_steps_need(tmp_path: Path) -> None:
         "batch_size": 50,
         "train_images": 400,
         "data": {"name": "mnist", "digest": "d" * 64},
+        "origin": {"data": "d" * 64, "engine": ENGINE_VERSION},
     }
 
 

@@ -9,6 +9,7 @@ from study import progress
 from study.design import jobs
 from study.plan import Plan
 from study.records import Record, Store
+from study.trainers.builtin import origin
 from tests import examples
 
 NOW = 1_800_000_000.0
@@ -23,7 +24,7 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
 @pytest.fixture
 def plan() -> Plan:
     """12 runs of 6 trainings: bn {none, libs, keras} x dropout {0.0, 0.3} x seeds {0, 1}, libs and keras shared."""
-    return Plan(examples.resolved(design={"factors": {"bn": ["none", "libs", "keras"]}, "seeds": 2}), "d" * 64)
+    return Plan(examples.resolved(design={"factors": {"bn": ["none", "libs", "keras"]}, "seeds": 2}), origin("d" * 64))
 
 
 def train(plan: Plan, store: Store, trajectory: str, seed: int, seconds_ago: float, diverged: bool = False) -> Record:

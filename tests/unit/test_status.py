@@ -15,6 +15,7 @@ from study.errors import StudyError
 from study.plan import Plan, write
 from study.records import Store
 from study.status import Failure, Status, Survey
+from study.trainers.builtin import origin
 from tests import examples
 
 SHARED, NONE = "bn~shared_dropout~0.3", "bn~none_dropout~0.3"
@@ -26,7 +27,7 @@ def plan() -> Plan:
     config = examples.resolved(
         design={"factors": {"bn": ["none", "libs", "keras"]}, "seeds": 4}, execution={"seconds_per_run": 30}
     )
-    return Plan(config, "d" * 64)
+    return Plan(config, origin("d" * 64))
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from study import design
 from study.errors import StudyError
 from study.plan import Plan
 from study.records import Store
+from study.trainers.builtin import origin
 from study.training import data
 from study.training.job import check_precision, run
 from study.verification import verify
@@ -20,7 +21,7 @@ from tests.examples import resolved
 def finished(small_images: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Plan, Store]:
     """Two trainings, with and without BN, of one seed."""
     config = resolved({"data": {"source": str(small_images)}})
-    plan = Plan(config, data.load(str(small_images)).digest)
+    plan = Plan(config, origin(data.load(str(small_images)).digest))
     store = Store(tmp_path_factory.mktemp("runs"))
     for job in design.jobs(config)[:2]:
         run(design.Job(job.trajectory, job.cells, job.seeds[:1]), plan, store, lambda *_: None)

@@ -12,9 +12,8 @@ import pytest
 import yaml
 
 from study import config as configuration
-from study import design, plan
-from study.records import Record
-from study.training.data import fingerprint
+from study import design, plan, trainers
+from study.records import NetworkRecord, Record
 from tests.examples import PROJECT, overlaid
 
 Changes = dict[str, Any]
@@ -90,6 +89,7 @@ class Study:
         return {
             run_id: (record.digests["weights"], record.digests["predictions"], record.bits().tobytes())
             for run_id, record in records.items()
+            if isinstance(record, NetworkRecord)
         }
 
     def config(self, **changes: Any) -> dict[str, Any]:
@@ -99,13 +99,13 @@ class Study:
 
     def planned(self, **changes: Any) -> plan.Plan:
         """The plan that `changes` make of it, with the images that were planned on."""
-        return plan.Plan(self.config(**changes), plan.read(self.result("design.json")).data_digest)
+        return plan.Plan(self.config(**changes), plan.read(self.result("design.json")).origin)
 
     def manifest(self, trajectory: str, block: str, **changes: Any) -> str:
         """The output of one training job, as its rule names it."""
         config = self.config(**changes)
         (job,) = [job for job in design.jobs(config) if (job.trajectory, job.block) == (trajectory, block)]
-        return self.target(f"train/{trajectory}/seeds~{block}.{job.key(fingerprint(config['data']['source']))}.json")
+        return self.target(f"train/{trajectory}/seeds~{block}.{job.key(trainers.choose(config).fingerprint())}.json")
 
 
 @pytest.fixture(scope="session")

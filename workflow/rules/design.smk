@@ -16,8 +16,9 @@ rule design:
     conda:
         "../../environment.yml"
     params:
-        config=json.dumps(config),
-        engine=design.ENGINE_VERSION,
+        # A function, as Snakemake would take the braces of a text for wildcards.
+        config=lambda wildcards: json.dumps(config),
+        trainer=FINGERPRINT,
         folder=subpath(output.design, parent=True),
     message:
         "Planning the runs of {params.folder}"

@@ -12,7 +12,7 @@ rule interim:
     conda:
         "../../environment.yml"
     params:
-        config=json.dumps(config),
+        config=lambda wildcards: json.dumps(config),
         store=STORE,
         folder=f"{STUDY}/interim",
     message:

@@ -50,7 +50,7 @@ rule collect:
             labels={"table": "runs"},
         ),
         curves=f"{STUDY}/curves.parquet",
-        gap=f"{STUDY}/statistics_gap.parquet",
+        gap=GAP,
         provenance=f"{STUDY}/provenance.json",
     log:
         f"{STUDY}/logs/collect.log",

@@ -45,6 +45,15 @@ def accuracy_axis(low: float, high: float) -> dict[str, Any]:
     }
 
 
+def value_axis(low: float, high: float) -> dict[str, Any]:
+    """Scale and axis for a number in a unit of its own, evenly spaced."""
+    room = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
+    return {
+        "scale": alt.Scale(domain=[low - room, high + room], nice=False, clamp=True),
+        "axis": alt.Axis(tickCount=5, labelOverlap="greedy", grid=True, ticks=False, domain=False),
+    }
+
+
 def ratio_axis(low: float, high: float, *, most: int = 7) -> dict[str, Any]:
     """Scale and axis for a positive factor on a log scale, 1 among the ticks."""
     low, high = min(low, 1.0), max(high, 1.0)

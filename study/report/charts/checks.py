@@ -10,7 +10,7 @@ from study.report.charts.figure import Figure, finished
 from study.report.charts.labels import ordered_labels, plain_legend
 from study.report.charts.marks import arm_colour, plain_shape, small_multiples
 from study.report.results import Results
-from study.report.text import THIN, difference, number, times
+from study.report.text import THIN, number, plural, times
 
 SCOPES = ("averaged over all cells", "in a single cell")
 
@@ -69,7 +69,7 @@ def influence(results: Results) -> Figure | None:
         rows += [(without[1], results.cell_label(r["levels"]), r["estimate"]) for r in arm["cells"]]
         for kind, what, estimate in rows:
             at = math.exp(estimate) if results.counts else estimate
-            words = f"{times(at)}×" if results.counts else difference(at)
+            words = f"{times(at)}×" if results.counts else results.response.difference(at)
             name = results.focus.label(arm["level"])
             table.append({"arm": name, "left_out": kind, "which": what, "effect": at, "words": words})
     if not table:  # of two blocks and one cell, none can be spared
@@ -80,7 +80,7 @@ def influence(results: Results) -> Figure | None:
         x = alt.X("effect:Q", title="Odds ratio of an error", **panel_ratio_axis())
     else:
         scale = alt.Scale(zero=False, nice=False, padding=10)
-        x = alt.X("effect:Q", title="Difference", scale=scale, axis=signed_axis())
+        x = alt.X("effect:Q", title=results.response.difference_title, scale=scale, axis=signed_axis())
     shown = [kind for kind in without if kind in set(frame["left_out"])]
     tooltip = [
         alt.Tooltip("left_out:N", title="contrast"),
@@ -120,7 +120,7 @@ def power(results: Results) -> Figure | None:
     found = results.objects.get("power")
     if not found:
         return None
-    unit = f"{THIN}pp" if found.get("unit") == "pp" else ""
+    unit = results.response.difference_unit
     table = [
         {
             "scope": name,
@@ -162,8 +162,8 @@ def power(results: Results) -> Figure | None:
         title=f"How many {block}s find which difference",
         caption=(
             f"{block.capitalize()}s needed to find a true difference with a chance of {chance}, from the spread "
-            f"measured here (over all arms, collapsed runs included), adjusted for {found['contrasts']} comparisons. "
-            "Bars carry the uncertainty of that spread."
+            "measured here (over all arms, collapsed runs included), adjusted for "
+            f"{plural(found['contrasts'], 'comparison')}. Bars carry the uncertainty of that spread."
         ),
         alternative="; ".join(words) + ".",
         variants={"": (finished(chart, widest=640),)},

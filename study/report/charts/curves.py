@@ -5,19 +5,20 @@ from collections.abc import Sequence
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import accuracy_axis, epochs, error_axis, error_of, signed_axis
+from study.report.charts.axes import accuracy_axis, epochs, error_axis, error_of, positive_axis, signed_axis, value_axis
 from study.report.charts.figure import HIGHLIGHT, Figure, Panel, finished
 from study.report.charts.labels import arm_legend, cell_labels, cell_order, columns, labelled, ordered_labels
 from study.report.charts.marks import arm_colour, arm_shape, small_multiples
 from study.report.results import Results
-from study.report.text import THIN, accuracy, difference, interval
+from study.report.text import THIN, sentence
 
 HEIGHT = 190
+VALIDATION = ("validation_correct", "validation_trials")
 CHANGE_HEIGHT = 170
 
 
 def learning_curves(results: Results) -> Figure | None:
-    """Validation accuracy by epoch, a panel a cell."""
+    """The outcome by epoch, a panel a cell."""
     bands = _bands(results)
     if bands.empty:
         return None
@@ -30,7 +31,7 @@ def learning_curves(results: Results) -> Figure | None:
         key="curves",
         title="Learning curves",
         caption=(
-            "Validation accuracy after each epoch. Lines are medians over runs; the bands hold the middle "
+            f"{_title(results)} after each epoch. Lines are medians over runs; the bands hold the middle "
             f"80{THIN}% of the runs at each epoch."
             + (
                 f" Point at the plot, or choose a {results.block}, to see single runs, dashed."
@@ -38,11 +39,8 @@ def learning_curves(results: Results) -> Figure | None:
                 else ""
             )
         ),
-        alternative=f"Median validation accuracy and the middle 80 % after epoch {last}. {'; '.join(ends)}.",
-        variants={
-            "Spaced by log error": (_panel(results, frame, "error", arms),),
-            "Evenly spaced": (_panel(results, frame, "accuracy", arms),),
-        },
+        alternative=f"Median {_name(results)} and the middle 80 % after epoch {last}. {'; '.join(ends)}.",
+        variants=_views(results, frame, arms),
         data={"curves": frame, "curve_bands": bands},
         download="curve_bands",
         legend_field="arm",
@@ -66,16 +64,16 @@ def difference_by_epoch(results: Results) -> Figure | None:
             "high": [r["ci_high"] for r in rows],
         }
     )
-    unit = f"{THIN}pp" if results.counts else ""
-    bounds = [interval(r["ci_low"], r["ci_high"]) for r in rows]
+    response = results.response
+    bounds = [response.bounds(r["ci_low"], r["ci_high"]) for r in rows]
     ends = zip(rows, bounds, strict=True)
-    frame["words"] = [f"{difference(r['estimate'])}{unit}{f' ({found})' if found else ''}" for r, found in ends]
+    frame["words"] = [f"{response.difference(r['estimate'])}{f' ({found})' if found else ''}" for r, found in ends]
     arms = [label for label in ordered_labels(results) if label in set(frame["arm"])]
     last = int(frame["epoch"].max())
     colour, x = arm_colour(results), epochs(last)
     # The same width for every panel's labels, so that panels with scales of their own still stand in line.
     axis = signed_axis(labelBound=True, minExtent=34, maxExtent=34)
-    y = alt.Y("difference:Q", title="Difference, pp" if results.counts else "Difference", axis=axis)
+    y = alt.Y("difference:Q", title="Difference, pp" if results.counts else response.difference_title, axis=axis)
     tooltip = [
         alt.Tooltip("arm:N", title=results.focus.title),
         alt.Tooltip("epoch:Q", title="epoch"),
@@ -95,7 +93,7 @@ def difference_by_epoch(results: Results) -> Figure | None:
         key="difference-by-epoch",
         title=f"Difference from {results.focus.label(results.control)} by epoch",
         caption=(
-            "Validation accuracy, averaged over the other factors. The band holds for all epochs and arms at once; the "
+            f"{_title(results)}, averaged over the other factors. The band holds for all epochs and arms at once; the "
             "line at 0 is no difference. Every panel has its own vertical scale."
         ),
         alternative=f"Differences after epoch {last}: {'; '.join(words)}.",
@@ -115,52 +113,87 @@ def _bands(results: Results) -> pd.DataFrame:
             "arm": [results.focus.label(row["levels"][results.focus.name]) for row in rows],
             "cell": [results.cell_label(row["levels"]) for row in rows],
             "epoch": [row["epoch"] for row in rows],
-            "accuracy": [row["median"] for row in rows],
-            "accuracy_low": [row["q10"] for row in rows],
-            "accuracy_high": [row["q90"] for row in rows],
+            "outcome": [row["median"] for row in rows],
+            "outcome_low": [row["q10"] for row in rows],
+            "outcome_high": [row["q90"] for row in rows],
         }
     )
-    frame["error"] = error_of(frame["accuracy"], trials)
-    frame["error_low"] = error_of(frame["accuracy_high"], trials)
-    frame["error_high"] = error_of(frame["accuracy_low"], trials)
-    ends = zip(frame["accuracy"], frame["accuracy_low"], frame["accuracy_high"], strict=True)
-    frame["words"] = [f"{accuracy(median)} ({accuracy(low)} to {accuracy(high)})" for median, low, high in ends]
+    if results.counts:
+        frame["error"] = error_of(frame["outcome"], trials)
+        frame["error_low"] = error_of(frame["outcome_high"], trials)
+        frame["error_high"] = error_of(frame["outcome_low"], trials)
+    show = results.response.value
+    ends = zip(frame["outcome"], frame["outcome_low"], frame["outcome_high"], strict=True)
+    frame["words"] = [f"{show(median)} ({show(low)} to {show(high)})" for median, low, high in ends]
     return frame.assign(kind="band")
 
 
 def _lines(results: Results) -> pd.DataFrame:
     table = results.curves
-    if table is None or results.block not in table or "validation_correct" not in table:
+    found = _columns(table)
+    if table is None or results.block not in table or found is None:
         return pd.DataFrame()
-    share = 100.0 * table["validation_correct"] / table["validation_trials"]
-    return pd.DataFrame(
+    values = table[found[0]] if len(found) == 1 else 100.0 * table[found[0]] / table[found[1]]
+    lines = pd.DataFrame(
         {
             "arm": labelled(results, table),
             "cell": cell_labels(results, table),
             "block": table[results.block].astype(str),
             "epoch": table["epoch"],
-            "accuracy": share,
-            "error": error_of(share, table["validation_trials"]),
+            "outcome": values,
             "kind": "run",
         }
-    ).dropna(subset=["accuracy"])
+    )
+    if results.counts:
+        lines["error"] = error_of(values, table[found[-1]])
+    return lines.dropna(subset=["outcome"])
+
+
+def _columns(table: pd.DataFrame | None) -> tuple[str, ...] | None:
+    """The columns of the curves' outcome: successes and trials, or a number."""
+    sets: tuple[tuple[str, ...], ...] = (VALIDATION, ("successes", "trials"), ("response",))
+    return None if table is None else next((names for names in sets if {*names} <= set(table)), None)
 
 
 def _trials(results: Results) -> int:
-    table = results.curves
-    if table is None or "validation_trials" not in table or table.empty:
+    table, found = results.curves, _columns(results.curves)
+    if table is None or found is None or table.empty:
         return results.trials
-    return int(table["validation_trials"].iloc[0])
+    return int(table[found[-1]].dropna().iloc[0])
 
 
-def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str]) -> Panel:
+def _name(results: Results) -> str:
+    """What the curves show: the built-in trainer's validation images, or the outcome itself."""
+    return "validation accuracy" if _columns(results.curves) in (None, VALIDATION) else results.response.name
+
+
+def _title(results: Results) -> str:
+    return sentence(_name(results))
+
+
+def _views(results: Results, frame: pd.DataFrame, arms: Sequence[str]) -> dict[str, tuple[Panel, ...]]:
+    """The axes to switch between."""
+    even: dict[str, tuple[Panel, ...]] = {"Evenly spaced": (_panel(results, frame, "outcome", arms),)}
+    if results.counts:
+        return {"Spaced by log error": (_panel(results, frame, "error", arms),)} | even
+    if frame["outcome_low"].min() > 0 and (frame["outcome"].dropna() > 0).all():
+        return even | {"Spaced by logarithm": (_panel(results, frame, "outcome", arms, logarithmic=True),)}
+    return even
+
+
+def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str], logarithmic: bool = False) -> Panel:
     cells = cell_order(results, frame["cell"])
     low, high = f"{field}_low", f"{field}_high"
     ends = float(frame[low].min()), float(frame[high].max())
-    look = error_axis(ends) if field == "error" else accuracy_axis(max(0.0, ends[0] - 1), min(100.0, ends[1] + 1))
+    if not results.counts:
+        look = positive_axis(*ends) if logarithmic else value_axis(*ends)
+    elif field == "error":
+        look = error_axis(ends)
+    else:
+        look = accuracy_axis(max(0.0, ends[0] - 1), min(100.0, ends[1] + 1))
     look["scale"].clamp = False
     colour, x = arm_colour(results), epochs(int(frame["epoch"].max()))
-    y = alt.Y(f"{field}:Q", title="Validation accuracy", **look)
+    y = alt.Y(f"{field}:Q", title=_title(results) if results.counts else results.response.title, **look)
     bands = alt.Chart().transform_filter("datum.kind === 'band'")
     tooltip = [
         alt.Tooltip("arm:N", title=results.focus.title),

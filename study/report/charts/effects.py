@@ -12,7 +12,7 @@ from study.report.charts.figure import Figure, finished
 from study.report.charts.labels import arm_legend, columns
 from study.report.charts.marks import arm_colour, arm_shape, row, row_labels, row_words, small_multiples, vertical
 from study.report.results import Results, Row
-from study.report.text import THIN, difference, interval, times
+from study.report.text import THIN, times
 
 ROW_HEIGHT = 46
 MARK = 9
@@ -24,7 +24,7 @@ def overall(results: Results) -> Figure | None:
     frame = _frame(results, results.contrasts)
     if frame.empty:
         return None
-    title = "Difference in accuracy, near the margin" if results.counts else "Difference"
+    title = f"Difference in {results.response.name}" + (", near the margin" if results.margin else "")
     panels = [finished(_zoomed(results, frame, alt.NamedData("effects")), title=title, reserve=190)]
     data = {"effects": frame}
     odds = _odds_frame(results)
@@ -110,11 +110,10 @@ def _frame(results: Results, rows: Sequence[Row]) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     low, high = window([(r["estimate"], r["ci_low"], r["ci_high"]) for r in rows], results.margin)
-    unit = f"{THIN}pp" if results.counts else ""
     table = []
     for r in rows:
-        bounds = interval(r["ci_low"], r["ci_high"])
-        value = f"{difference(r['estimate'])}{unit}"
+        bounds = results.response.bounds(r["ci_low"], r["ci_high"])
+        value = results.response.difference(r["estimate"])
         known = r["ci_low"] is not None
         table.append(
             {
@@ -144,10 +143,9 @@ def _zoomed(results: Results, frame: pd.DataFrame, data: Any) -> alt.LayerChart:
     low, high = frame.attrs["window"]
     order = list(dict.fromkeys(frame["arm"]))
     y, colour = row("arm", order), arm_colour(results)
-    unit = "percentage points" if results.counts else "in the response's unit"
-    hint = " (right is better)" if results.counts and data is not alt.Undefined else ""
+    hint = f" ({results.response.toward('right', 'left')})" if data is not alt.Undefined else ""
     scale = alt.Scale(domain=[low, high], nice=False)
-    x = alt.X("at:Q", title=f"Difference, {unit}{hint}", scale=scale, axis=signed_axis())
+    x = alt.X("at:Q", title=f"{results.response.difference_title}{hint}", scale=scale, axis=signed_axis())
     tooltip = [
         alt.Tooltip("arm:N", title=results.focus.title),
         *([alt.Tooltip("cell:N", title="cell")] if frame["cell"].nunique() > 1 else []),
@@ -223,8 +221,8 @@ def _caption(results: Results, frame: pd.DataFrame) -> str:
     together = " that hold for all of them at once" if results.simultaneous and len(frame) > 1 else ""
     text = f"Points are estimates, bars are {bars}{together}."
     if results.margin:
-        unit = f"{THIN}pp" if results.counts else ""
-        text += f" The shaded band is the margin, ±{results.margin:g}{unit}: differences inside it do not matter."
+        margin = results.response.margin(results.margin)
+        text += f" The shaded band is the margin, {margin}: differences inside it do not matter."
     if (frame["place"] != "inside").any():
         text += " An arrow at the edge stands for a difference too large for this axis; its number is printed."
     return text

@@ -11,7 +11,7 @@ from study.report.charts.figure import Figure, finished
 from study.report.charts.labels import ordered_labels, plain_legend
 from study.report.charts.marks import arm_colour, plain_shape, small_multiples
 from study.report.results import Factor, Results, level_key
-from study.report.text import difference, interval, sentence, times
+from study.report.text import sentence, times
 
 HEIGHT = 200
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
@@ -67,7 +67,7 @@ def _figure(results: Results, factor: Factor) -> Figure | None:
         caption=(
             f"The effect of each arm against {results.focus.label(results.control)}, by {factor.title}. A flat line "
             f"means that the effect does not depend on {factor.title}. Every panel has its own vertical scale; the "
-            f"horizontal rule marks no effect{', up is better' if results.counts else ''}."
+            f"horizontal rule marks no effect, {results.response.toward('up', 'down')}."
         ),
         alternative=f"Effect by {factor.title}. {'; '.join(words)}.",
         variants={"": (finished(chart, facets=len(arms), columns=min(4, len(arms)), narrowest=200, axis=58),)},
@@ -79,6 +79,7 @@ def _figure(results: Results, factor: Factor) -> Figure | None:
 
 
 def _frame(results: Results, factor: Factor) -> pd.DataFrame:
+    response = results.response
     rest = [other for other in results.others if other.name != factor.name]
     table = []
     for row in results.lists["simple_effects"]:
@@ -91,9 +92,9 @@ def _frame(results: Results, factor: Factor) -> pd.DataFrame:
                 None if low is None else math.exp(low),
                 None if high is None else math.exp(high),
             )
-        words = f"{times(at)}×" if results.counts else difference(at)
+        words = f"{times(at)}×" if results.counts else response.difference(at)
         if low is not None and high is not None:
-            words += f" ({times(low)} to {times(high)})" if results.counts else f" ({interval(low, high)})"
+            words += f" ({times(low)} to {times(high)})" if results.counts else f" ({response.bounds(low, high)})"
         cell = row["cell"]
         table.append(
             {
@@ -116,5 +117,7 @@ def _vertical(results: Results) -> alt.Y:
     # The same width for every panel's labels, so that panels with scales of their own still stand in line.
     if not results.counts:
         axis = signed_axis(labelBound=True, minExtent=40, maxExtent=40)
-        return alt.Y("effect:Q", title="Difference", scale=alt.Scale(zero=False, padding=12), axis=axis)
+        return alt.Y(
+            "effect:Q", title=results.response.difference_title, scale=alt.Scale(zero=False, padding=12), axis=axis
+        )
     return alt.Y("effect:Q", title="Odds ratio of an error", **panel_ratio_axis(minExtent=40, maxExtent=40))

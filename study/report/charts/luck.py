@@ -6,12 +6,12 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import error_axis, error_of, positive_axis, whole_ticks
+from study.report.charts.axes import error_axis, error_of, positive_axis, value_axis, whole_ticks
 from study.report.charts.figure import Figure, finished
 from study.report.charts.labels import arm_legend, ordered_labels, plain_legend
 from study.report.charts.marks import arm_colour, arm_shape, plain_shape, row, row_labels, row_words, vertical
 from study.report.results import Results
-from study.report.text import THIN, accuracy, number, share, significant
+from study.report.text import THIN, number, sentence, share, significant
 
 HEIGHT = 230
 SPREADS = ("seen between runs", "from the finite test set alone", "real differences, on endless test images")
@@ -121,7 +121,7 @@ def variance_shares(results: Results) -> Figure | None:
         *row_labels(order, -7, "term", dx=6),
         *row_words(data, order, -7, "term"),
     ).properties(height=alt.Step(32))
-    scale_words = "log odds of error" if results.counts else "the response"
+    scale_words = "log odds of error" if results.counts else f"the {results.response.name}"
     return Figure(
         key="variance-shares",
         title="Where the spread comes from",
@@ -199,21 +199,27 @@ def spread(results: Results) -> Figure | None:
 def best_of_k(results: Results) -> Figure | None:
     """What picking the best of k runs gains."""
     found = (results.objects.get("luck") or {}).get("best_of_k")
-    if not found or found["unit"] != "pp" or found["runs"] < 2:
+    if not found or found["runs"] < 2:
         return None
+    response = results.response
     frame = pd.DataFrame(
         [
-            {"arm": results.focus.label(arm["level"]), "k": k, "accuracy": value, "words": accuracy(value)}
+            {"arm": results.focus.label(arm["level"]), "k": k, "best": value, "words": response.value(value)}
             for arm in found["arms"]
             for k, value in enumerate(arm["expected"], start=1)
         ]
     )
-    frame["error"] = error_of(frame["accuracy"], results.trials)
     arms = [label for label in ordered_labels(results) if label in set(frame["arm"])]
     scale = alt.Scale(domain=[1, found["runs"]], nice=False)
     axis = alt.Axis(values=whole_ticks(1, found["runs"], most=11), format="d", grid=False)
     x = alt.X("k:Q", title="Runs to pick the best from", scale=scale, axis=axis)
-    y = alt.Y("error:Q", title="Accuracy of the best, spaced by log error", **error_axis(list(frame["error"])))
+    if response.counts:
+        frame["error"] = error_of(frame["best"], results.trials)
+        title = f"{sentence(response.name)} of the best, spaced by log error"
+        y = alt.Y("error:Q", title=title, **error_axis(list(frame["error"])))
+    else:
+        look = value_axis(float(frame["best"].min()), float(frame["best"].max()))
+        y = alt.Y("best:Q", title=f"{response.title}, of the best", **look)
     tooltip = [
         alt.Tooltip("arm:N", title=results.focus.title),
         alt.Tooltip("k:Q", title="runs"),
@@ -230,7 +236,7 @@ def best_of_k(results: Results) -> Figure | None:
         key="best-of-k",
         title="Picking the best of several runs",
         caption=(
-            "The expected test accuracy of the best of k runs of a cell, averaged over the cells. Comparing one "
+            f"The expected {response.name} of the best of k runs of a cell, averaged over the cells. Comparing one "
             "arm's best of many with another's only run compares effort, not arms."
         ),
         alternative="; ".join(f"{r.arm}, best of {r.k}: {r.words}" for r in ends.itertuples()) + ".",

@@ -11,7 +11,7 @@ from study.report.charts.figure import Figure, Panel, finished
 from study.report.charts.labels import ordered_labels, plain_legend
 from study.report.charts.marks import arm_colour, plain_shape, row, row_labels, small_multiples
 from study.report.results import Results
-from study.report.text import THIN, difference, interval, times
+from study.report.text import THIN, times
 
 METHODS = {
     "CR2": "cell means, errors by {block}",
@@ -80,8 +80,8 @@ def _frame(results: Results, scale: str) -> pd.DataFrame:
             bounds = f" ({times(low)} to {times(high)})" if low is not None and high is not None else ""
             words = f"{times(at)}×{bounds}"  # type: ignore[arg-type]
         else:
-            bounds = f" ({interval(low, high)})" if low is not None and high is not None else ""
-            words = f"{difference(at)}{bounds}"
+            bounds = f" ({results.response.bounds(low, high)})" if low is not None and high is not None else ""
+            words = f"{results.response.change(at)}{bounds}"
         lane = 2 * (handlings[r["method"]].index(r["handling"]) % 2) + endpoints.index(r["endpoint"])
         table.append(
             {
@@ -111,7 +111,7 @@ def _panel(results: Results, frame: pd.DataFrame, scale: str, series: list[str])
         look, title, none = panel_ratio_axis(), "Odds ratio of an error (right is better)", 1.0
     else:
         look = {"scale": alt.Scale(zero=False, nice=False, padding=10), "axis": signed_axis()}
-        title, none = "Difference, pp" if scale == "pp" else "Difference", 0.0
+        title, none = "Difference, pp" if scale == "pp" else results.response.difference_title, 0.0
     x = alt.X("estimate:Q", title=title, **look)
     tooltip = [
         alt.Tooltip("method:N", title="method"),

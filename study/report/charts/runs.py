@@ -5,12 +5,12 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import accuracy_axis, error_axis, error_of
+from study.report.charts.axes import accuracy_axis, error_axis, error_of, positive_axis, value_axis
 from study.report.charts.figure import HIGHLIGHT, LIT, Figure, Panel, finished
 from study.report.charts.labels import arm_legend, cell_labels, cell_order, columns, labelled, ordered_labels
 from study.report.charts.marks import arm_colour, row, row_labels, small_multiples
 from study.report.results import Results
-from study.report.text import accuracy, plural
+from study.report.text import optional, plural, sentence
 
 ROW_HEIGHT = 44
 STATES = ("in range", "below the axis", "diverged")
@@ -22,28 +22,25 @@ def every_run(results: Results) -> Figure | None:
     frame = _frame(results)
     if frame.empty:
         return None
-    ends = _ends(frame["accuracy"])
     low = _zoom(results, frame)
-    if low is not None:
-        frame["zoomed"] = frame["accuracy"].clip(lower=low)
-        frame["zoomed_state"] = frame["state"].mask(
-            (frame["accuracy"] < low) & (frame["state"] != STATES[2]), STATES[1]
-        )
-    views = {
-        "Spaced by log error": _panel(results, frame, "error", error_axis(list(frame["error"]))),
-        "All, evenly spaced": _panel(results, frame, "accuracy", accuracy_axis(*ends)),
-    }
-    if low is not None:
-        views["Near the top"] = _panel(results, frame, "zoomed", accuracy_axis(low, ends[1]))
-    block = results.block or "run"
+    views = _views(results, frame, low)
+    block = results.block
+    same = (
+        f"the {block}s stand in the same order in every row, so one {block} is found at the same height in all of "
+        "them. "
+        if block
+        else ""
+    )
+    follow = f"; click it, or choose below, to follow its {block} through all figures" if block else ""
+    lost = int((frame["kind"].eq("run") & frame["outcome"].isna()).sum())
     return Figure(
         key="runs",
-        title="Test accuracy of each run",
+        title=f"{sentence(results.response.name)} of each run",
         caption=(
-            f"A dot is one run; the {block}s stand in the same order in every row, so one {block} is found at the same "
-            "height in all of them. The bar marks the median. Point at a dot for its numbers; click it, or choose "
-            f"below, to follow its {block} through all figures. A cross is a run whose training diverged."
+            f"A dot is one run{'; ' if same else '. '}{same}The bar marks the median. Point at a dot for its numbers"
+            f"{follow}. A cross is a run whose training diverged."
             + (" Near the top, triangles at the edge lie below the axis." if low is not None else "")
+            + (f" Not drawn: {plural(lost, 'run')} that diverged without a number." if lost else "")
         ),
         alternative=_alternative(results),
         variants={name: (panel,) for name, panel in views.items()},
@@ -55,11 +52,31 @@ def every_run(results: Results) -> Figure | None:
     )
 
 
+def _views(results: Results, frame: pd.DataFrame, low: float | None) -> dict[str, Panel]:
+    """The axes to switch between; `low` is where the zoomed one starts."""
+    if not results.counts:
+        drawn = frame["outcome"].dropna()
+        ends = float(drawn.min()), float(drawn.max())
+        even = {"Evenly spaced": _panel(results, frame, "outcome", value_axis(*ends))}
+        wide = 0 < ends[0] < ends[1] / 10
+        return ({"Spaced by logarithm": _panel(results, frame, "outcome", positive_axis(*ends))} if wide else {}) | even
+    ends = _ends(frame["outcome"])
+    views = {
+        "Spaced by log error": _panel(results, frame, "error", error_axis(list(frame["error"]))),
+        "All, evenly spaced": _panel(results, frame, "outcome", accuracy_axis(*ends)),
+    }
+    if low is not None:
+        frame["zoomed"] = frame["outcome"].clip(lower=low)
+        frame["zoomed_state"] = frame["state"].mask((frame["outcome"] < low) & (frame["state"] != STATES[2]), STATES[1])
+        views["Near the top"] = _panel(results, frame, "zoomed", accuracy_axis(low, ends[1]))
+    return views
+
+
 def _frame(results: Results) -> pd.DataFrame:
-    """The runs, and the median of each cell; empty if there are no runs with counts."""
+    """The runs, and the median of each cell; empty if there is no table of runs."""
     runs = results.runs
-    successes, trials = results.outcome
-    if runs is None or not results.counts or not {successes, trials, results.focus.name} <= set(runs.columns):
+    columns_ = results.outcome
+    if runs is None or not {*columns_, results.focus.name} <= set(runs.columns):
         return pd.DataFrame()
     frame = pd.DataFrame({"arm": labelled(results, runs), "cell": cell_labels(results, runs)})
     blocks = runs[results.block] if results.block in runs else pd.Series(range(len(runs)), index=runs.index)
@@ -68,20 +85,25 @@ def _frame(results: Results) -> pd.DataFrame:
     }
     frame["block"] = blocks.astype(str)
     frame["lane"] = blocks.map(order) / (len(order) - 1) if len(order) > 1 else 0.5
-    frame["accuracy"] = 100.0 * runs[successes] / runs[trials]
-    frame["error"] = error_of(frame["accuracy"], runs[trials])
+    if results.counts:
+        successes, trials = columns_
+        frame["outcome"] = 100.0 * runs[successes] / runs[trials]
+        frame["error"] = error_of(frame["outcome"], runs[trials])
+    else:
+        frame["outcome"] = runs[columns_[0]]
     diverged = runs["status"].eq("diverged") if "status" in runs else pd.Series(False, index=runs.index)
     frame["status"] = diverged.map({True: "diverged", False: "ok"})
     frame["state"] = diverged.map({True: STATES[2], False: STATES[0]})
-    frame["words"] = [accuracy(value) for value in frame["accuracy"]]
+    frame["words"] = [optional(None if pd.isna(v) else v, results.response.value) for v in frame["outcome"]]
     medians = pd.DataFrame(
         {
             "arm": [results.focus.label(row["levels"][results.focus.name]) for row in results.cells],
             "cell": [results.cell_label(row["levels"]) for row in results.cells],
-            "accuracy": [row["median"] for row in results.cells],
+            "outcome": [row["median"] for row in results.cells],
         }
     ).assign(kind="median", state=STATES[0], lane=0.5)
-    medians["error"] = error_of(medians["accuracy"].astype(float), results.trials)
+    if results.counts:
+        medians["error"] = error_of(medians["outcome"].astype(float), results.trials)
     return pd.concat([frame.assign(kind="run"), medians], ignore_index=True)
 
 
@@ -91,10 +113,12 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, look: dict[str, An
     y = row("arm", order)
     lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-1.15, 1.2]))
     states = alt.Scale(domain=list(STATES), range=list(SHAPES))
-    title = "Test accuracy, spaced by log error" if field == "error" else "Test accuracy"
+    title = results.response.title + (", spaced by log error" if field == "error" else "")
+    if not results.counts:
+        title += f" ({results.response.toward('right', 'left')})"
     tooltip = [
         alt.Tooltip("block:N", title=results.block or "run"),
-        alt.Tooltip("words:N", title="accuracy"),
+        alt.Tooltip("words:N", title=results.response.name),
         alt.Tooltip("arm:N", title=results.focus.title),
         alt.Tooltip("cell:N", title="cell"),
         alt.Tooltip("status:N", title="status"),
@@ -126,7 +150,9 @@ def _zoom(results: Results, frame: pd.DataFrame) -> float | None:
 
     A matter of layout: runs below are drawn as triangles at the edge.
     """
-    values = frame.loc[frame["kind"] == "run", "accuracy"]
+    if not results.counts:
+        return None
+    values = frame.loc[frame["kind"] == "run", "outcome"]
     kept = values[values >= 100.0 * (results.collapse_below or 0.0)].sort_values()
     if kept.empty or kept.iloc[0] - values.min() < 2.0 * (kept.max() - kept.iloc[0]):
         return None
@@ -142,8 +168,8 @@ def _ends(values: pd.Series) -> tuple[float, float]:
 def _alternative(results: Results) -> str:
     parts = []
     for row_ in results.cells:
-        low, median, high = (accuracy(row_[key]) for key in ("min", "median", "max"))
+        low, median, high = (optional(row_[key], results.response.value) for key in ("min", "median", "max"))
         name = results.focus.label(row_["levels"][results.focus.name])
         where = results.cell_label(row_["levels"])
         parts.append(f"{name}, {where}: {plural(row_['runs'], 'run')}, {low} to {high}, median {median}")
-    return f"Accuracy of every run by cell. {'; '.join(parts)}."
+    return f"{sentence(results.response.name)} of every run by cell. {'; '.join(parts)}."

@@ -11,14 +11,18 @@ from study.report.text import difference, interval, number, optional, p_value, s
 
 def anova(results: Results) -> Table | None:
     """The tests of the factors and their interactions."""
+    paired = results.block is not None
     rows = [
         entries(
             results.term_label(row["term"]),
             f"{_df(row['df1'])}, {optional(row['df2'], _df)}",
             optional(row["F"], lambda value: significant(value, 3)),
             p_value(row["p"]),
-            p_value(row.get("p_gg")),
-            optional(row.get("epsilon_gg"), lambda value: number(value, 2)),
+            *(
+                (p_value(row.get("p_gg")), optional(row.get("epsilon_gg"), lambda value: number(value, 2)))
+                if paired
+                else ()
+            ),
             optional(row.get("ges"), lambda value: number(value, 3)),
         )
         for row in results.lists["anova"]
@@ -29,15 +33,17 @@ def anova(results: Results) -> Table | None:
         Column("Term", words=True),
         Column("df", wide=True),
         Column("F"),
-        Column("p", wide=True),
-        Column("p, corrected"),
-        Column("ε", wide=True),
+        Column("p", wide=paired),
+        *((Column("p, corrected"), Column("ε", wide=True)) if paired else ()),
         Column("η²"),
     )
-    scale = "log odds of error" if results.counts else "the response"
+    scale = "log odds of error" if results.counts else f"the {results.response.name}"
     caption = (
-        f"Repeated-measures analysis of variance of {scale} over {results.block or 'run'}s. p, corrected: for unequal "
+        f"Repeated-measures analysis of variance of {scale} over {results.block}s. p, corrected: for unequal "
         "variances of differences, by Greenhouse and Geisser; ε: their epsilon; η²: generalised eta squared."
+        if paired
+        else f"Factorial analysis of variance (type III) of {scale} over independent runs, with the pooled variation "
+        "within cells as its error; η²: generalised eta squared."
     )
     return Table("anova", "Analysis of variance", caption, columns, plain(rows))
 
@@ -61,7 +67,7 @@ def interactions(results: Results) -> Table | None:
         )
     if not rows:
         return None
-    what = "Ratio of odds ratios" if results.counts else "Change"
+    what = "Ratio of odds ratios" if results.counts else f"Change{_unit(results)}"
     columns = (
         Column(results.focus.title.capitalize(), words=True),
         Column("From … to …", words=True),
@@ -170,7 +176,7 @@ def mixed(results: Results) -> tuple[Table, ...]:
                 results.focus.label(row["level"]), effect, bounds, optional(row["df"], _df), p_value(row["p_adjusted"])
             )
         )
-    what = "Odds ratio of an error" if results.counts else "Difference"
+    what = "Odds ratio of an error" if results.counts else f"Difference{_unit(results)}"
     columns = (
         Column(results.focus.title.capitalize(), words=True),
         Column(what),
@@ -200,7 +206,7 @@ def mixed(results: Results) -> tuple[Table, ...]:
         for row in found["variance_intervals"]
     ]
     sources = (Column("Source", words=True), Column("Standard deviation"), Column("Interval"))
-    scale = "log odds of error" if results.counts else "response"
+    scale = "log odds of error" if results.counts else results.response.name
     caption = f"On the scale of the {scale}; intervals by profile likelihood."
     tables.append(Table("components", "Its variance components", caption, sources, plain(components)))
     return tuple(tables)
@@ -313,16 +319,22 @@ def checks(results: Results) -> Table | None:
     return Table("checks", "Checks", caption, columns, plain(rows))
 
 
+def _unit(results: Results) -> str:
+    return f", {results.response.unit}" if results.response.unit else ""
+
+
 def _effect(results: Results, value: float | None) -> str | None:
     if value is None:
         return None
-    return f"{times(math.exp(value))}×" if results.counts else difference(value)
+    return f"{times(math.exp(value))}×" if results.counts else results.response.change(value)
 
 
 def _bounds(results: Results, low: float | None, high: float | None) -> str | None:
     if low is None or high is None:
         return None
-    return f"{times(math.exp(low))} to {times(math.exp(high))}" if results.counts else interval(low, high)
+    return (
+        f"{times(math.exp(low))} to {times(math.exp(high))}" if results.counts else results.response.bounds(low, high)
+    )
 
 
 def _change(results: Results, cell: Row) -> str:

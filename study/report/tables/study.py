@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from study.report.results import Results, Row, level_key
 from study.report.tables.table import Cell, Column, Group, Table, entries, facts, plain
-from study.report.text import accuracy, duration, listing, moment, number, optional, p_value, share
+from study.report.text import duration, listing, moment, optional, p_value, sentence, share
 
 
 def cells(results: Results) -> Table | None:
@@ -12,7 +12,8 @@ def cells(results: Results) -> Table | None:
     if not results.cells:
         return None
     focus = results.focus
-    show = accuracy if results.counts else _response
+    response = results.response
+    show = response.value
     groups = []
     for position, level in enumerate(_levels(results)):
         rows = tuple(
@@ -21,7 +22,7 @@ def cells(results: Results) -> Table | None:
                 row["runs"],
                 optional(row["median"], show),
                 optional(row.get("mean"), show),
-                optional(row.get("sd"), _response),
+                optional(row.get("sd"), response.spread),
                 optional(row["min"], show),
                 optional(row["max"], show),
                 row.get("collapsed", 0),
@@ -37,14 +38,15 @@ def cells(results: Results) -> Table | None:
         Column("Runs", wide=True),
         Column("Median"),
         Column("Mean", wide=True),
-        Column("SD, pp" if results.counts else "SD", wide=True),
+        Column(f"SD{response.difference_unit and f',{response.difference_unit}'}", wide=True),
         Column("Lowest"),
         Column("Highest"),
         Column("Collapsed"),
         Column("Diverged", wide=True),
     )
-    title = "Test accuracy by cell" if results.counts else "Response by cell"
-    return Table("cells", title, "Over all runs of a cell, collapsed ones too.", columns, tuple(groups))
+    some = "" if response.counts else " that have a number"
+    caption = f"Over all runs of a cell{some}, collapsed ones too."
+    return Table("cells", f"{sentence(response.name)} by cell", caption, columns, tuple(groups))
 
 
 def collapsed(results: Results) -> Table | None:
@@ -113,12 +115,14 @@ def provenance(results: Results) -> Table | None:
         ("Data", " ".join(str(value) for value in data if value)),
         ("Plan digest", _joined(made.get("plan_digests") or [design.get("plan_digest")])),
         ("Commit", _joined(made.get("commits"))),
-        ("Engine version", str(made.get("engine_version", ""))),
+        ("Engine version", str(made.get("engine_version") or "")),
         ("Versions", ", ".join(f"{name} {_versions(found)}" for name, found in (made.get("versions") or {}).items())),
         ("Hosts", _joined(made.get("hosts"))),
         ("Processors", _joined(made.get("processors"))),
         ("Devices", _joined(made.get("devices"))),
     ]
+    trainer = design.get("trainer") or {}
+    rows.insert(1, ("Trainer", str(trainer.get("command") or trainer.get("function") or "")))
     caption = "Read from the records of the runs. More than one plan digest or commit would mean a change on the way."
     return facts("provenance", "What made these numbers", caption, rows)
 
@@ -131,7 +135,7 @@ def cost(results: Results) -> Table | None:
         ("Trainings", "" if trainings is None else f"{trainings:,}"),
         ("Training time", "" if seconds is None else duration(seconds)),
         ("Time of one training", duration(seconds / trainings) if seconds and trainings else ""),
-        ("Evaluation time", "" if spent.get("evaluation_seconds") is None else duration(spent["evaluation_seconds"])),
+        ("Evaluation time", "" if not spent.get("evaluation_seconds") else duration(spent["evaluation_seconds"])),
         ("Use of the cores", _use(spent["use"]) if spent.get("use") else ""),
         ("First record", moment(str(spent.get("first_record") or ""))),
         ("Last record", moment(str(spent.get("last_record") or ""))),
@@ -149,7 +153,8 @@ def missing(results: Results) -> Table | None:
     found = results.objects.get("missing")
     if not found or not found["missing"] or not found["bounds"]:
         return None
-    show = results.scale_words
+    show = results.response.difference
+    lost = not results.counts and any(row.get("diverged") for row in results.cells)
     rows = [
         entries(results.focus.label(row["level"]), *(optional(row[key], show) for key in ("estimate", "low", "high")))
         for row in found["bounds"]
@@ -161,8 +166,9 @@ def missing(results: Results) -> Table | None:
         Column("At best"),
     )
     caption = (
-        f"{found['missing']:,} of {found['planned']:,} runs are missing. The difference if all of the arm's missing "
-        "runs had ended like the worst run and the control's like their cell, and the other way round."
+        f"{found['missing']:,} of {found['planned']:,} runs are missing"
+        f"{', or diverged without a number' if lost else ''}. The difference if all of the arm's missing runs had "
+        "ended like the worst run and the control's like their cell, and the other way round."
     )
     return Table("missing", "What missing runs could change", caption, columns, plain(rows))
 
@@ -173,7 +179,7 @@ def negative_control(results: Results) -> Table | None:
     if not found:
         return None
     scale = "pp" if results.counts else "response"
-    show = results.scale_words
+    show = results.response.difference
     again = [row for row in found["contrasts"] if row["scale"] == scale and not row["cell"]]
     real = [row for row in results.lists["contrasts"] if row["scale"] == scale]
     rows = [
@@ -203,10 +209,6 @@ def negative_control(results: Results) -> Table | None:
 
 def _levels(results: Results) -> list[str]:
     return sorted(results.focus.levels, key=lambda level: level != results.control)
-
-
-def _response(value: float) -> str:
-    return number(value, 2)
 
 
 def _counts(counts: Row) -> str:

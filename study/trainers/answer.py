@@ -1,0 +1,148 @@
+"""What a run of a trainer of the study's own wrote, read and checked. docs/trainers.md describes it."""
+
+import base64
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from study.errors import RunFailureError
+from study.records import STATUSES, OwnRecord
+
+KEYS = {
+    "proportion": ("successes", "trials", "status", "curve", "curve_trials", "correct"),
+    "number": ("value", "status", "curve"),
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A checked answer, ready to become a record; the attributes are those of `OwnRecord`."""
+
+    status: str
+    successes: int | None = None
+    trials: int | None = None
+    response: float | None = None
+    curve: dict[str, list[Any]] | None = None
+    correct_bits: str | None = None
+
+    def record(self, **circumstances: Any) -> OwnRecord:
+        """The record of the run that gave this answer."""
+        return OwnRecord(
+            status=self.status,
+            successes=self.successes,
+            trials=self.trials,
+            response=self.response,
+            curve=self.curve or {},
+            correct_bits=self.correct_bits,
+            **circumstances,
+        )
+
+
+def read(path: Path, kind: str) -> Answer:
+    """Read the file that a run wrote.
+
+    Raises:
+        RunFailureError: there is none, or it is not an answer of that kind.
+    """
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunFailureError("ended well but wrote no file where {record} said") from None
+    except (OSError, ValueError, RecursionError) as error:
+        raise RunFailureError(f"wrote what is not JSON ({' '.join(str(error).split())[:120]})") from None
+    if not isinstance(body, dict):
+        raise RunFailureError(f"wrote {_shown(body)}; needed: an object with {', '.join(KEYS[kind])}")
+    unknown = next((key for key in body if key not in KEYS[kind]), None)
+    if unknown is not None:
+        raise RunFailureError(f"wrote the key {unknown!r}; allowed for a {kind}: {', '.join(KEYS[kind])}")
+    status = body.get("status", "ok")
+    if status not in STATUSES:
+        raise RunFailureError(f"wrote the status {_shown(status)}; allowed: {', '.join(STATUSES)}")
+    return _proportion(body, status) if kind == "proportion" else _number(body, status)
+
+
+def _number(body: dict[str, Any], status: str) -> Answer:
+    value = _finite(_needed(body, "value"), "value")
+    return Answer(
+        status="diverged" if value is None else status,
+        response=value,
+        curve=_curve("response", [_finite(item, "curve") for item in _list(body, "curve")]),
+    )
+
+
+def _proportion(body: dict[str, Any], status: str) -> Answer:
+    trials = _count(_needed(body, "trials"), "trials", None)
+    if not trials:
+        raise RunFailureError(f"wrote {_shown(trials)} trials; allowed: 1 or more")
+    successes = _count(_needed(body, "successes"), "successes", trials)
+    if successes is None:
+        # What is not a number succeeded nowhere.
+        status, successes = "diverged", 0
+    of = _count(body.get("curve_trials", trials), "curve_trials", None)
+    curve = _curve("successes", [_count(item, "curve", of) for item in _list(body, "curve")])
+    if curve:
+        curve["trials"] = [of] * len(curve["epoch"])
+    return Answer(status, successes, trials, curve=curve, correct_bits=_bits(body, successes, trials))
+
+
+def _needed(body: dict[str, Any], key: str) -> Any:
+    if key not in body:
+        raise RunFailureError(f"wrote no {key!r}, only {', '.join(map(repr, body)) or 'an empty object'}")
+    return body[key]
+
+
+def _list(body: dict[str, Any], key: str) -> list[Any]:
+    found = body.get(key)
+    if found is not None and not isinstance(found, list):
+        raise RunFailureError(f"wrote {key} as {_shown(found)}; needed: a list")
+    return found or []
+
+
+def _finite(value: Any, key: str) -> float | None:
+    """A number; None for null, NaN and the infinities."""
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise RunFailureError(f"wrote {key} as {_shown(value)}; needed: a number")
+    try:
+        number = float(value)
+    except OverflowError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _count(value: Any, key: str, most: int | None) -> int | None:
+    """A whole number from 0 to `most`; None for null, NaN and the infinities."""
+    number = _finite(value, key)
+    if number is None:
+        return None
+    if number != round(number) or number < 0 or (most is not None and number > most):
+        limit = "0 or more" if most is None else f"0 to {most}"
+        raise RunFailureError(f"wrote {key} as {_shown(value)}; allowed: a whole number, {limit}")
+    return round(number)
+
+
+def _curve(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
+    return {"epoch": list(range(1, len(values) + 1)), name: values} if values else None
+
+
+def _bits(body: dict[str, Any], successes: int, trials: int) -> str | None:
+    correct = _list(body, "correct")
+    if not correct:
+        return None
+    if len(correct) != trials or any(item not in (0, 1) for item in correct):
+        raise RunFailureError(
+            f"wrote {len(correct)} entries of correct; needed: {trials}, one a trial, each true or false"
+        )
+    if sum(correct) != successes:
+        raise RunFailureError(f"wrote {successes} successes, but {sum(correct)} of correct are true")
+    return base64.b64encode(np.packbits(np.array(correct, dtype=bool)).tobytes()).decode()
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -1,0 +1,231 @@
+"""A trainer of the study's own: each run is a process that writes one small JSON file.
+
+What a run may come to, and what follows (docs/trainers.md has the rules):
+
+- a sound file: a record, `ok` or `diverged`;
+- anything else (an exit status, a signal, a time-out, no file, a file that is none of the kind): no record. The job
+  goes on with its other runs and then fails, so that the same command runs this one again.
+"""
+
+import datetime
+import functools
+import hashlib
+import json
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from study import trainers
+from study.errors import RunFailureError, StudyError
+from study.trainers import declared
+
+if TYPE_CHECKING:
+    from study.design import Cell, Job
+    from study.plan import Plan
+    from study.records import OwnRecord, Store
+
+# Not a part of what a folder of code decides.
+IGNORED = ("__pycache__", ".git", ".snakemake")
+
+
+class Own:
+    """Trains by a command or a function of the configuration; see `study.trainers.Trainer`."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        self._declared = config["trainer"]
+        self._kind = config["response"]["kind"]
+
+    def files(self) -> list[Path]:
+        return [path for _, path in self._content]
+
+    def fingerprint(self) -> str:
+        return hashlib.sha256(json.dumps(self.origin(), sort_keys=True).encode()).hexdigest()
+
+    def origin(self) -> dict[str, Any]:
+        # The words of the command, not its spaces: how it is broken into lines decides nothing.
+        what: dict[str, Any] = (
+            {"command": declared.arguments(self._declared["command"])}
+            if "command" in self._declared
+            else {"function": self._declared["function"]}
+        )
+        files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self._content}
+        return {"trainer": what | {"files": files, "response": self._kind}}
+
+    def check(self, cells: Sequence["Cell"]) -> None:
+        """See `Trainer.check`: the program of the command, or the function, must be there."""
+        if "command" not in self._declared:
+            return
+        program = declared.arguments(self._declared["command"])[0]
+        if "{" not in program and shutil.which(program) is None:
+            raise StudyError(
+                f"configuration: trainer.command begins with {program!r}, which is no program here; allowed: one on "
+                "the PATH, or the path of an executable file"
+            )
+
+    def train(self, job: "Job", plan: "Plan", store: "Store", on_record: trainers.OnRecord) -> None:
+        runs = [(plan.run_id(cell, seed), cell, seed) for seed in job.seeds for cell in job.cells]
+        missing = [(run_id, cell, seed) for run_id, cell, seed in runs if store.missing([run_id])]
+        if missing and plan.origin != self.origin():
+            raise StudyError(
+                "trainer: its files changed since the design was written; run your `snakemake` command again with "
+                "`--forcerun design` to plan with the new ones"
+            )
+        failures = []
+        for run_id, cell, seed in missing:
+            name = ", ".join(f"{factor} {declared.level_text(level)}" for factor, level in cell.levels.items())
+            try:
+                record = self._run(run_id, cell, seed, plan)
+            except RunFailureError as failure:
+                failures.append(f"{name}, seed {seed}: {failure}")
+                print(f"run {run_id} ({name}, seed {seed}): {failure}", file=sys.stderr, flush=True)
+                continue
+            store.write(record)
+            on_record(job, seed, record)
+        if failures:
+            raise StudyError(
+                f"{len(failures)} of {len(missing)} runs failed and have no record; the same command runs them again. "
+                f"{failures[0]}" + ("; the others are told above" if len(failures) > 1 else "")
+            )
+
+    def _run(self, run_id: str, cell: "Cell", seed: int, plan: "Plan") -> "OwnRecord":
+        from study.trainers.answer import read
+
+        own_seed = seed + cell.seed_offset
+        with tempfile.TemporaryDirectory(prefix="study-run-") as folder:
+            answer = Path(folder) / "record.json"
+            arguments = self._arguments(cell.settings, own_seed, answer)
+            print(f"run {run_id}: {json.dumps(arguments, ensure_ascii=False)}", file=sys.stderr, flush=True)
+            started = time.perf_counter()
+            execute(arguments, self._declared.get("timeout"))
+            seconds = time.perf_counter() - started
+            found = read(answer, self._kind)
+        return found.record(
+            id=run_id,
+            settings=cell.settings,
+            seed=own_seed,
+            trainer=plan.origin["trainer"],
+            provenance=_circumstances(plan)
+            | {"finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")},
+            cost={"training_seconds": seconds, "evaluation_seconds": 0.0, "shared_by": 1},
+        )
+
+    def _arguments(self, settings: dict[str, Any], seed: int, answer: Path) -> list[str]:
+        """What is executed, each argument as it is: no shell reads it."""
+        if "command" in self._declared:
+            values = {name: declared.level_text(level) for name, level in settings.items()}
+            values |= {"seed": str(seed), "record": str(answer)}
+            return [argument.format_map(values) for argument in declared.arguments(self._declared["command"])]
+        call = {"levels": settings, "seed": seed, "record": str(answer)}
+        return [sys.executable, "-m", "study.trainers.call", self._declared["function"], json.dumps(call)]
+
+    @functools.cached_property
+    def _content(self) -> list[tuple[str, Path]]:
+        """The files that decide results, by the names they are known by, in order of these."""
+        if "files" in self._declared:
+            return sorted(found for name in self._declared["files"] for found in _within(name))
+        if "command" in self._declared:
+            words = declared.arguments(self._declared["command"])
+            return sorted({(word, Path(word)) for word in words if "{" not in word and _is_source(word)})
+        module = self._declared["function"].partition(":")[0]
+        return [(module, _source(module))]
+
+
+def execute(arguments: Sequence[str], timeout: float | None) -> None:
+    """Run a process to its end, in a group of its own that is gone when this returns or raises.
+
+    Raises:
+        RunFailureError: it cannot be started, takes too long, or ends with another status than 0.
+    """
+    try:
+        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, start_new_session=True)
+    except (OSError, ValueError) as error:
+        raise RunFailureError(f"cannot be started ({error})") from None
+    with _ended(process):
+        try:
+            status = process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise RunFailureError(f"stopped after {timeout:g} s, the time-out") from None
+    if status < 0:
+        raise RunFailureError(f"killed by signal {-status} ({signal.Signals(-status).name})")
+    if status > 0:
+        raise RunFailureError(f"exit status {status}")
+
+
+@contextmanager
+def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Leave nothing of the process's group behind, whatever ends the waiting, a signal to this process too."""
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, interrupted)
+    try:
+        yield
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        signal.signal(signal.SIGTERM, before)
+
+
+def _is_source(word: str) -> bool:
+    """Whether an argument of the command names a file of the study, and not the program that runs it."""
+    return Path(word).is_file() and not Path(word).is_absolute()
+
+
+def _within(name: str) -> Iterator[tuple[str, Path]]:
+    path = Path(name)
+    if path.is_file():
+        yield name, path
+        return
+    if not path.is_dir():
+        raise StudyError(f"configuration: trainer.files names {name!r}, which is neither a file nor a folder here")
+    for file in sorted(path.rglob("*")):
+        if file.is_file() and not any(part in IGNORED for part in file.parts):
+            yield file.as_posix(), file
+
+
+def _source(module: str) -> Path:
+    """The file of a module, found without running any of its packages, as its call will find it."""
+    parts = Path(*module.split("."))
+    for folder in (Path.cwd(), *map(Path, sys.path)):
+        for file in (folder / parts.with_suffix(".py"), folder / parts / "__init__.py"):
+            if file.is_file():
+                return file
+    raise StudyError(
+        f"configuration: trainer.function names the module {module!r}, which is not found; allowed: one in "
+        f"{Path.cwd()} or installed"
+    )
+
+
+@functools.cache
+def _commit() -> str | None:
+    from study.circumstances import commit
+
+    return commit(Path.cwd())
+
+
+def _circumstances(plan: "Plan") -> dict[str, Any]:
+    from study.circumstances import processor
+    from study.progress import call
+
+    return {
+        "study": plan.name,
+        "plan_digest": plan.digest,
+        "commit": _commit(),
+        "call": call(),
+        "host": platform.node(),
+        "processor": processor(),
+        "device": None,
+        "versions": {"python": platform.python_version()},
+    }
