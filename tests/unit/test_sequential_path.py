@@ -1,0 +1,118 @@
+"""Contrasts followed from look to look."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from study.stats.sequential import critical_t
+from study.stats.sequential_path import follow, paths, planned_looks, twin
+from study.stats.simulate import Truth, simulate
+from study.stats.table import RunTable, build_table
+
+LOOKS = planned_looks(5, 5, 20)
+
+
+def prefixes(sample: np.ndarray, looks: tuple[int, ...] = LOOKS) -> list[np.ndarray]:
+    return [sample[:look] for look in looks]
+
+
+@pytest.fixture(scope="module")
+def table() -> RunTable:
+    truth = Truth(seeds=20, effects={"a": 0.5, "c": -0.3})
+    frame = simulate(truth, np.random.default_rng(4))
+    return build_table(frame, list(truth.design), "control", "seed", "test_correct", "test_trials")
+
+
+def test_the_last_look_is_the_budget() -> None:
+    assert planned_looks(5, 5, 20) == (5, 10, 15, 20)
+    assert planned_looks(5, 4, 12) == (5, 9, 12)
+    assert planned_looks(6, 5, 6) == (6,)
+
+
+def test_a_clear_difference_an_equality_and_an_open_question() -> None:
+    rng = np.random.default_rng(2)
+    z = stats.zscore(rng.normal(size=20), ddof=1)
+    better = follow("a", prefixes(3.0 + 0.3 * z), LOOKS, 1, 0.5, 0.05)
+    assert (better.settled_at, better.looks[-1].verdict) == (5, "better and matters")
+    worse = follow("a", prefixes(-3.0 + 0.3 * z), LOOKS, 1, 0.5, 0.05)
+    assert (worse.settled_at, worse.looks[-1].verdict) == (5, "worse")
+    assert follow("a", prefixes(-3.0 + 0.3 * z), LOOKS, 1, 0.5, 0.05, higher_is_better=False).looks[-1].verdict == (
+        "better and matters"
+    )
+    equal = follow("a", prefixes(0.1 * z), LOOKS, 1, 0.5, 0.05)
+    assert equal.looks[-1].verdict == "equivalent"
+    assert equal.settled_at is not None
+    unsure = follow("a", prefixes(0.3 + z), LOOKS, 1, 0.5, 0.05)
+    assert unsure.settled_at is None
+    assert [look.blocks for look in unsure.looks] == [5, 10, 15, 20]
+    # Without a margin equality cannot be shown.
+    assert follow("a", prefixes(0.1 * z), LOOKS, 1, 0.0, 0.05).settled_at is None
+
+
+def test_a_look_is_a_t_interval_with_a_larger_critical_value_at_the_shared_level() -> None:
+    sample = np.random.default_rng(5).normal(0.4, 1, 20)
+    (first, *_) = follow("a", prefixes(sample), LOOKS, 3, 0.5, 0.05).looks
+    mean, se = sample[:5].mean(), stats.sem(sample[:5])
+    half = critical_t(5, 0.05 / 3 / 2) * se
+    assert (first.ci_low, first.ci_high) == pytest.approx((mean - half, mean + half), rel=1e-12)
+    naive = stats.t.interval(1 - 0.05 / 3, 4, mean, se)
+    assert (first.naive_low, first.naive_high) == pytest.approx(naive, rel=1e-12)
+    assert half > naive[1] - mean
+    assert first.p_adjusted == pytest.approx(min(1, 3 * first.p))
+
+
+def test_too_few_values_give_no_interval_and_no_conclusion() -> None:
+    sample = np.array([5.0, 5.0, 5.1])
+    (look,) = follow("a", [sample], [3], 4, 0.5, 0.05).looks
+    assert (look.ci_low, look.ci_high, look.verdict) == (None, None, "inconclusive")
+    assert follow("a", [sample[:1]], [1], 4, 0.5, 0.05).looks == ()
+
+
+def test_a_look_knows_nothing_of_later_blocks(table: RunTable) -> None:
+    whole = paths(table, LOOKS, margin=0.1)
+    for arm, path in enumerate(whole):
+        for look in path.looks:
+            known = table.subset(table.block_index() < look.blocks)
+            early = paths(known, LOOKS, margin=0.1)[arm]
+            assert early.looks == path.looks[: len(early.looks)]
+            assert early.looks[-1] == look
+    # Nor of runs of a settled contrast that nobody needed.
+    dropped = table.subset(
+        ~np.any(
+            [
+                (table.frame[table.focus] == path.level).to_numpy() & (table.block_index() >= path.settled_at)
+                for path in whole
+                if path.settled_at
+            ],
+            axis=0,
+        )
+    )
+    assert len(dropped.frame) < len(table.frame)
+    assert paths(dropped, LOOKS, margin=0.1) == whole
+
+
+def test_the_differences_are_those_of_blocks_averaged_over_cells(table: RunTable) -> None:
+    frame = table.frame.assign(pp=100 * table.frame["test_correct"] / table.frame["test_trials"])
+    means = frame.groupby(["seed", "arm"], observed=True)["pp"].mean().unstack()
+    (first, *_) = paths(table, LOOKS, margin=0.1)
+    difference = (means["a"] - means["control"]).iloc[: first.looks[-1].blocks]
+    assert first.looks[-1].estimate == pytest.approx(difference.mean())
+    assert first.looks[-1].se == pytest.approx(stats.sem(difference))
+    assert first.settled_at is not None
+    on_log_odds = twin(table, "log_odds", first, 0.066, 0.05)
+    assert on_log_odds is not None
+    assert (on_log_odds.blocks, on_log_odds.verdict) == (first.settled_at, "better and matters")
+    assert on_log_odds.estimate < 0
+
+
+def test_missing_runs_leave_fewer_pairs(table: RunTable) -> None:
+    gone = (table.frame["arm"] == "a") & (table.frame["seed"].astype(int) == 2)
+    (first, *_) = paths(table.subset(~gone.to_numpy()), LOOKS, margin=0.1)
+    assert (first.looks[0].blocks, first.looks[0].pairs) == (5, 4)
+
+
+def test_looks_beyond_the_table_are_still_to_come(table: RunTable) -> None:
+    short = table.subset(table.block_index() < 7)
+    assert [look.blocks for path in paths(short, LOOKS, margin=0.1) for look in path.looks] == [5] * 4
+    assert isinstance(short.frame, pd.DataFrame)
