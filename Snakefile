@@ -10,7 +10,7 @@ from snakemake.utils import min_version
 min_version("9.19")
 
 sys.path.insert(0, workflow.basedir)
-from study import config as configuration, design, plan
+from study import config as configuration, design, growth, plan
 from study.errors import StudyError
 from study.training.data import fingerprint, source_files
 
@@ -44,6 +44,7 @@ report: "report/workflow.rst"
 
 
 include: "workflow/rules/design.smk"
+include: "workflow/rules/grow.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/analyze.smk"
 include: "workflow/rules/report.smk"

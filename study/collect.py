@@ -1,6 +1,7 @@
 """From records to tables: one row a run, one row a run and epoch, one row a run, epoch and layer."""
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,10 @@ class Tables:
     provenance: dict[str, Any]
 
 
-def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
-    """Read every run of the design from the store.
+def collect(
+    plan: Plan, store: Store, partial: bool = False, allocation: Mapping[str, int] | None = None
+) -> Tables:
+    """Read every run of the design from the store; of a sequential one the runs of its `allocation`.
 
     Args:
         plan: the design.
@@ -45,7 +48,7 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
     Raises:
         StudyError: a record is missing (if `partial`: every record is), damaged, or of another run.
     """
-    planned = plan.runs()
+    planned = plan.runs(allocation)
     absent = [(cell, seed) for run_id, cell, seed in planned if not store.path(run_id).exists()]
     if partial:
         planned = [run for run in planned if store.path(run[0]).exists()]
@@ -79,7 +82,7 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
         runs=runs,
         curves=curves.frame(keys).assign(validation_trials=trials[curves.places]),
         gap=gap if len(gap) else keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0),
-        provenance=_provenance(plan, records),
+        provenance=_provenance(plan, records, len(planned) if allocation else len(plan.runs())),
     )
 
 
@@ -175,7 +178,7 @@ def _deviations(plan: Plan, records: list[Record]) -> list[str]:
     return [*found, *plan.config["report"]["deviations"]]
 
 
-def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
+def _provenance(plan: Plan, records: list[Record], planned: int) -> dict[str, Any]:
     def distinct(values: list[Any]) -> list[Any]:
         return sorted({value for value in values if value is not None})
 
@@ -195,11 +198,11 @@ def _provenance(plan: Plan, records: list[Record]) -> dict[str, Any]:
         "plan_digests": distinct([source["plan_digest"] for source in sources]),
         "deviations": _deviations(plan, records),
         "runs": {
-            "planned": len(plan.runs()),
+            "planned": planned,
             "done": len(records),
             "ok": sum(record.status == "ok" for record in records),
             "diverged": sum(record.status == "diverged" for record in records),
-            "missing": len(plan.runs()) - len(records),
+            "missing": planned - len(records),
         },
         "cost": cost(plan.name, records),
     }

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,19 @@ class Plan:
     def run_id(self, cell: design.Cell, seed: int) -> str:
         return design.run_id(cell.settings, seed + cell.seed_offset, self.data_digest)
 
-    def runs(self) -> list[tuple[str, design.Cell, int]]:
-        """(identity, cell, seed) of every run, in the order of the design."""
+    def runs(self, allocation: Mapping[str, int] | None = None) -> list[tuple[str, design.Cell, int]]:
+        """(identity, cell, seed) of every run, in the order of the design.
+
+        Args:
+            allocation: how many of the seeds each level of the factor of interest gets, by its name, as a sequential
+                design decides; None for all of them.
+        """
+        (focus,) = self.config["design"]["control"]
+        seeds = design.seeds(self.config)
         return [
             (self.run_id(cell, seed), cell, seed)
             for cell in design.cells(self.config)
-            for seed in design.seeds(self.config)
+            for seed in (seeds if allocation is None else seeds[: allocation[str(cell.levels[focus])]])
         ]
 
     def run_ids(self, job: design.Job) -> list[str]:
@@ -140,6 +148,7 @@ def write(plan: Plan, folder: Path | str) -> None:
             ],
             "block": "seed",
             "seeds": design.seeds(config),
+            "looks": list(design.looks(config)),
             "control": {"factor": focus, "level": control},
             "runs_planned": len(runs),
             "plan": config["plan"],

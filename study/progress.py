@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from study.design import Job
+from study.design import Job, looks
 from study.plan import Plan
 from study.records import Record, Store
 
@@ -39,6 +39,9 @@ def line(plan: Plan, store: Store, job: Job, seed: int, record: Record) -> str:
         else f"{100 * record.test.correct['moving'] / record.test.trials:.1f} %"
     )
     pace = f", about {duration(left * (time.time() - started) / lately)} left" if left and lately else ""
+    if looks(plan.config):
+        # Nobody knows yet how many runs a sequential study will take.
+        return f"[study] {done} runs, {len(runs)} at most  ({words}, seed {seed}: {outcome})"
     return f"[study] {done} of {len(runs)} runs{pace}  ({words}, seed {seed}: {outcome})"
 
 

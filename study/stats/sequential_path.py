@@ -56,11 +56,6 @@ class Path:
     settled_at: int | None
 
 
-def planned_looks(start: int, step: int, most: int) -> tuple[int, ...]:
-    """The numbers of blocks that are looked at: `start`, then every `step`, and `most`."""
-    return (*range(start, most, step), most)
-
-
 def paths(
     table: RunTable,
     looks: Sequence[int],

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from study.design import planned_looks
 from study.stats.power import power_of_t
 from study.stats.sequential import monitor
-from study.stats.sequential_path import planned_looks
 from study.stats.sequential_power import prefix_moments
 
 ALPHA = 0.05
@@ -133,7 +133,8 @@ def report(studies: int, seed: int) -> list[str]:
             faults.append(f"{name}: the interval at the stop holds the truth in {100 * found.at_stop:.1f} %, not 95 %")
     print(f"\nSeeds until a difference is shown, at most {BUDGET}: median, mean, 90 % (share shown)")
     print(
-        f"{'sd':>4}{'contrasts':>11}{'looks':>16}{'e-process':>28}{'Pocock, these looks':>28}{'fixed design, power':>21}"
+        f"{'sd':>4}{'contrasts':>11}{'looks':>16}{'e-process':>28}{'Pocock, these looks':>28}"
+        f"{'fixed design, power':>21}"
     )
     for contrasts, step in ((1, 1), (1, 5), (4, 1), (4, 5)):
         for effect in (0.5, 1.0, 1.5, 2.0, 4.0):

@@ -5,8 +5,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from study.design import planned_looks
 from study.stats.sequential import critical_t
-from study.stats.sequential_path import follow, paths, planned_looks, twin
+from study.stats.sequential_path import follow, paths, twin
 from study.stats.simulate import Truth, simulate
 from study.stats.table import RunTable, build_table
 

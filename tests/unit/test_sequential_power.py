@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.stats.sequential_path import follow, planned_looks
+from study.design import planned_looks
+from study.stats.sequential_path import follow
 from study.stats.sequential_power import STUDIES, prefix_moments, stopping
 
 
