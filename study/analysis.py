@@ -2,9 +2,9 @@
 
 import csv
 import io
+import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +27,8 @@ from study.stats.negative_control import negative_control, without_negative_cont
 from study.stats.outcome_grid import block_means, outcome_grid
 from study.stats.power import Aim, plan_from_pilot
 from study.stats.robust import friedman
+from study.stats.sequential_path import Look, Path, paths, twin
+from study.stats.sequential_summary import path_rows, summary
 from study.stats.signflip import block_differences, sign_flip
 from study.stats.specification import specification_table
 from study.stats.table import RunTable, level_name
@@ -35,7 +37,7 @@ from study.stats.tuned import Tuned, tuned
 NAMES = (
     *("contrasts", "tuned", "mixed", "simple_effects", "interactions", "anova", "collapse", "luck", "images"),
     *("specification", "ranks", "counts", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
-    *("negative_control", "analysis"),
+    *("negative_control", "sequential", "sequential_path", "analysis"),
 )
 """The results of an analysis, each a file."""
 
@@ -56,6 +58,7 @@ class Plan:
         tune: the factor whose best level each arm may choose; None for no tuned comparison.
         validation_successes, validation_trials: the columns that the choice, and learning curves, are made from.
         negative_control: a level that is the control under other seeds; it is compared apart and left out elsewhere.
+        looks: the numbers of blocks at which a sequential study was looked at; () for a fixed number of blocks.
     """
 
     alpha: float = 0.05
@@ -68,6 +71,7 @@ class Plan:
     validation_successes: str = "validation_correct"
     validation_trials: str = "validation_trials"
     negative_control: str | None = None
+    looks: tuple[int, ...] = ()
 
 
 def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> dict[str, Any]:
@@ -87,7 +91,8 @@ def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> 
     scale = table.scales()[0]
     curves = None if curves is None else _checked_curves(table, plan, curves)
     absent: dict[str, str] = {}
-    contrasts = _contrasts(table, plan)
+    followed = _followed(table, plan)
+    contrasts = _contrasts(table, plan, followed)
     results: dict[str, Any] = {
         "contrasts": contrasts,
         # Next what the plan may be at odds with, so that a mistake is told at once.
@@ -110,12 +115,15 @@ def analyse(table: RunTable, plan: Plan, curves: pd.DataFrame | None = None) -> 
         "ranks": _ranks(table, plan),
         "counts": counts(table),
         "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
-        "missing": missing(table, plan.higher_is_better),
+        # A sequential study gives its arms different numbers of blocks on purpose.
+        "missing": missing(table, plan.higher_is_better) if followed is None else None,
         "power": _power(table, plan, absent),
         "cells": cells(table, plan.collapse_below),
         "curves": None if curves is None else curve_bands(curves, table.factors, "successes", "trials"),
         "curve_contrasts": _curve_contrasts(table, plan, curves),
         "negative_control": apart,
+        "sequential": followed and summary(table, followed, plan.looks, plan.margin, plan.alpha),
+        "sequential_path": followed and path_rows(followed),
         "analysis": _description(table, plan, absent),
     }
     return {name: _plain(value) for name, value in results.items()}
@@ -142,7 +150,7 @@ def describe(table: RunTable, plan: Plan, curves: pd.DataFrame | None, reason: s
     return {name: _plain(value) for name, value in results.items()}
 
 
-def write(results: Mapping[str, Any], folder: Path | str) -> None:
+def write(results: Mapping[str, Any], folder: pathlib.Path | str) -> None:
     """Write each result as NAME.json, and each that is a list of rows as NAME.csv too.
 
     A file of an earlier analysis that has no result now is removed: files of two analyses do not lie side by side.
@@ -150,7 +158,7 @@ def write(results: Mapping[str, Any], folder: Path | str) -> None:
     Raises:
         StudyError: the folder is a file, or cannot be written to.
     """
-    folder = Path(folder)
+    folder = pathlib.Path(folder)
     if folder.exists() and not folder.is_dir():
         raise StudyError(f"{folder}: is a file, a folder is needed; name another with --out")
     try:
@@ -159,7 +167,7 @@ def write(results: Mapping[str, Any], folder: Path | str) -> None:
         raise StudyError(f"{folder}: cannot be written to ({error.strerror}); name another with --out") from None
 
 
-def _write_files(results: Mapping[str, Any], folder: Path) -> None:
+def _write_files(results: Mapping[str, Any], folder: pathlib.Path) -> None:
     for name, value in results.items():
         if value is None:
             (folder / f"{name}.json").unlink(missing_ok=True)
@@ -175,7 +183,35 @@ def _rng(part: str) -> np.random.Generator:
     return np.random.default_rng(list(part.encode()))
 
 
-def _contrasts(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
+def _followed(table: RunTable, plan: Plan) -> list[Path] | None:
+    """The contrasts of a sequential study, look by look."""
+    if not plan.looks:
+        return None
+    if table.block is None:
+        raise StudyError("--looks needs a --block: what a sequential study adds are blocks")
+    return paths(table, plan.looks, margin=plan.margin, alpha=plan.alpha, higher_is_better=plan.higher_is_better)
+
+
+def _at_any_time(table: RunTable, row: dict[str, Any], path: Path, plan: Plan) -> dict[str, Any]:
+    """What a sequential study says of a contrast instead: it holds at the time of stopping."""
+    look: Look | None = path.looks[-1] if path.looks else None
+    if row["scale"] != table.scales()[-1]:
+        look = twin(table, row["scale"], path, row["margin"], plan.alpha, plan.higher_is_better)
+    # What is valid for a number of blocks fixed in advance alone is left out.
+    valid: dict[str, Any] = dict.fromkeys(
+        ("se", "df", "statistic", "p", "p_adjusted", "p_holm", "p_equivalence", *_SIGN_FLIP)
+    )
+    valid |= dict.fromkeys(("ci_low", "ci_high", "ci_low_single", "ci_high_single"))
+    if look is None:
+        return row | valid | {"verdict": "inconclusive", "note": "fewer blocks than the first look"}
+    known = (table.block_index() < look.blocks) & table.frame[table.focus].isin([path.level, table.control]).to_numpy()
+    names = ("estimate", "se", "p", "p_adjusted", "ci_low", "ci_high", "p_equivalence", "verdict")
+    found = {name: getattr(look, name) for name in names}
+    note = f"holds at any time of stopping; after {look.blocks} blocks"
+    return row | valid | found | {"df": look.pairs - 1, "runs": int(known.sum()), "note": note}
+
+
+def _contrasts(table: RunTable, plan: Plan, followed: list[Path] | None) -> list[dict[str, Any]]:
     """The primary contrasts, with the sign-flip test as their nonparametric twin."""
     rows = []
     for scale in table.scales():
@@ -187,6 +223,9 @@ def _contrasts(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
             twin = [dict(zip(_SIGN_FLIP, values, strict=True)) for values in numbers]
         for effect, more in zip(found, twin, strict=True):
             row = {name: value for name, value in asdict(effect).items() if name != "cell"} | more
+            if followed is not None:
+                path = next(path for path in followed if path.level == effect.level)
+                row = _at_any_time(table, row, path, plan)
             rows.append(row)
     return rows
 
@@ -283,6 +322,7 @@ def _power(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any
         effects=tuple(factor * unit for factor in (0.5, 1.0, 2.0, 3.0)) if unit else (),
         contrasts=len(table.arms),
         alpha=plan.alpha,
+        looks=plan.looks,
     )
     try:
         return plan_from_pilot(table, aim)

@@ -151,6 +151,8 @@ def analysis_options(config: dict[str, Any]) -> list[str]:
         options.append(f"--tune={plan['tune']}")
     if config["design"]["negative_control"]:
         options.append(f"--negative-control={NEGATIVE_CONTROL}")
+    if looks(config):
+        options.append(f"--looks={','.join(map(str, looks(config)))}")
     return [
         *options,
         *("--successes=test_correct", "--trials=test_trials", "--block=seed", f"--control={focus}={control}"),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from study import config as configuration
 from study import plan
-from study.design import seeds
+from study.design import looks, seeds
 from study.errors import StudyError
 
 # What the planning assumes before there are runs of one's own: the error rate that such networks usually reach on
@@ -55,8 +55,10 @@ def _outlook(design: plan.Plan, trials: int) -> str:
         margin=bounds["margin_pp"],
         contrasts=len(factors[focus]) - 1,
         alpha=bounds["alpha"],
+        looks=looks(design.config),
     )
     cells = math.prod(len(levels) for name, levels in factors.items() if name != focus)
     found = plan_from_assumptions(ASSUMED_RUN_SD, ASSUMED_ERROR_RATE, trials, cells, aim)
     assumed = f"assuming {100 * ASSUMED_ERROR_RATE:g} % error and a run-to-run sd of {ASSUMED_RUN_SD:g} on log odds"
-    return f"{len(design.runs())} runs are planned. What they can show, {assumed}:\n{describe(found)}"
+    most = ", at most," if aim.looks else ""
+    return f"{len(design.runs())} runs{most} are planned. What they can show, {assumed}:\n{describe(found)}"

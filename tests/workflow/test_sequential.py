@@ -28,7 +28,6 @@ def growing(overlay: Changes) -> Changes:
             "seeds": {"start": 5, "step": 2, "max": 7},
             "stop": "settled",
         },
-        "training": overlay["training"] | {"epochs": 1, "train_images": 200},
         "execution": {"seeds_per_job": 5},
     }
 
