@@ -136,14 +136,14 @@ def _resolve_seeds(design: dict[str, Any]) -> None:
     seeds = design["seeds"]
     if not isinstance(seeds, dict):
         design["seeds"] = [int(seed) for seed in seeds] if isinstance(seeds, list) else int(seeds)
-        if "stop" in design:
+        if design["stop"] is not None:
             raise StudyError(
                 f"configuration: design.stop is {design['stop']!r} beside a fixed design.seeds; allowed: no stop, or "
                 "seeds as {start: 5, step: 5, max: 60}"
             )
         return
     design["seeds"] = {name: int(seeds[name]) for name in ("start", "step", "max")}
-    design.setdefault("stop", "settled")
+    design["stop"] = "settled"
     if seeds["start"] > seeds["max"]:
         raise StudyError(
             f"configuration: design.seeds.start is {seeds['start']}; allowed: {seeds['max']} or less, which is max"

@@ -148,7 +148,6 @@ def write(plan: Plan, folder: Path | str) -> None:
             ],
             "block": "seed",
             "seeds": design.seeds(config),
-            "looks": list(design.looks(config)),
             "control": {"factor": focus, "level": control},
             "runs_planned": len(runs),
             "plan": config["plan"],

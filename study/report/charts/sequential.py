@@ -64,6 +64,7 @@ def path(results: Results) -> Figure | None:
         *([margin.mark_rect(style="band").encode(y=alt.Y("at:Q"), y2="end:Q")] if results.margin else []),
         alt.Chart().mark_area(opacity=0.18).encode(x=x, y=alt.Y("from:Q"), y2="to:Q", color=colour),
         zero,
+        alt.Chart().mark_rule(strokeWidth=2, opacity=0.5).encode(x=x, y=alt.Y("from:Q"), y2="to:Q", color=colour),
         dashed.encode(x=x, y=alt.Y("naive_from:Q"), color=colour),
         dashed.encode(x=x, y=alt.Y("naive_to:Q"), color=colour),
         alt.Chart().mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
