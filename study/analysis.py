@@ -2,9 +2,9 @@
 
 import csv
 import io
-import pathlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,8 +27,8 @@ from study.stats.negative_control import negative_control, without_negative_cont
 from study.stats.outcome_grid import block_means, outcome_grid
 from study.stats.power import Aim, plan_from_pilot
 from study.stats.robust import friedman
-from study.stats.sequential_path import Look, Path, paths, twin
-from study.stats.sequential_summary import path_rows, summary
+from study.stats.sequential_path import ContrastPath, paths
+from study.stats.sequential_summary import path_rows, row_at_any_time, summary
 from study.stats.signflip import block_differences, sign_flip
 from study.stats.specification import specification_table
 from study.stats.table import RunTable, level_name
@@ -150,7 +150,7 @@ def describe(table: RunTable, plan: Plan, curves: pd.DataFrame | None, reason: s
     return {name: _plain(value) for name, value in results.items()}
 
 
-def write(results: Mapping[str, Any], folder: pathlib.Path | str) -> None:
+def write(results: Mapping[str, Any], folder: Path | str) -> None:
     """Write each result as NAME.json, and each that is a list of rows as NAME.csv too.
 
     A file of an earlier analysis that has no result now is removed: files of two analyses do not lie side by side.
@@ -158,7 +158,7 @@ def write(results: Mapping[str, Any], folder: pathlib.Path | str) -> None:
     Raises:
         StudyError: the folder is a file, or cannot be written to.
     """
-    folder = pathlib.Path(folder)
+    folder = Path(folder)
     if folder.exists() and not folder.is_dir():
         raise StudyError(f"{folder}: is a file, a folder is needed; name another with --out")
     try:
@@ -167,7 +167,7 @@ def write(results: Mapping[str, Any], folder: pathlib.Path | str) -> None:
         raise StudyError(f"{folder}: cannot be written to ({error.strerror}); name another with --out") from None
 
 
-def _write_files(results: Mapping[str, Any], folder: pathlib.Path) -> None:
+def _write_files(results: Mapping[str, Any], folder: Path) -> None:
     for name, value in results.items():
         if value is None:
             (folder / f"{name}.json").unlink(missing_ok=True)
@@ -183,7 +183,7 @@ def _rng(part: str) -> np.random.Generator:
     return np.random.default_rng(list(part.encode()))
 
 
-def _followed(table: RunTable, plan: Plan) -> list[Path] | None:
+def _followed(table: RunTable, plan: Plan) -> list[ContrastPath] | None:
     """The contrasts of a sequential study, look by look."""
     if not plan.looks:
         return None
@@ -192,26 +192,7 @@ def _followed(table: RunTable, plan: Plan) -> list[Path] | None:
     return paths(table, plan.looks, margin=plan.margin, alpha=plan.alpha, higher_is_better=plan.higher_is_better)
 
 
-def _at_any_time(table: RunTable, row: dict[str, Any], path: Path, plan: Plan) -> dict[str, Any]:
-    """What a sequential study says of a contrast instead: it holds at the time of stopping."""
-    look: Look | None = path.looks[-1] if path.looks else None
-    if row["scale"] != table.scales()[-1]:
-        look = twin(table, row["scale"], path, row["margin"], plan.alpha, plan.higher_is_better)
-    # What is valid for a number of blocks fixed in advance alone is left out.
-    valid: dict[str, Any] = dict.fromkeys(
-        ("se", "df", "statistic", "p", "p_adjusted", "p_holm", "p_equivalence", *_SIGN_FLIP)
-    )
-    valid |= dict.fromkeys(("ci_low", "ci_high", "ci_low_single", "ci_high_single"))
-    if look is None:
-        return row | valid | {"verdict": "inconclusive", "note": "fewer blocks than the first look"}
-    known = (table.block_index() < look.blocks) & table.frame[table.focus].isin([path.level, table.control]).to_numpy()
-    names = ("estimate", "se", "p", "p_adjusted", "ci_low", "ci_high", "p_equivalence", "verdict")
-    found = {name: getattr(look, name) for name in names}
-    note = f"holds at any time of stopping; after {look.blocks} blocks"
-    return row | valid | found | {"df": look.pairs - 1, "runs": int(known.sum()), "note": note}
-
-
-def _contrasts(table: RunTable, plan: Plan, followed: list[Path] | None) -> list[dict[str, Any]]:
+def _contrasts(table: RunTable, plan: Plan, followed: list[ContrastPath] | None) -> list[dict[str, Any]]:
     """The primary contrasts, with the sign-flip test as their nonparametric twin."""
     rows = []
     for scale in table.scales():
@@ -225,7 +206,7 @@ def _contrasts(table: RunTable, plan: Plan, followed: list[Path] | None) -> list
             row = {name: value for name, value in asdict(effect).items() if name != "cell"} | more
             if followed is not None:
                 path = next(path for path in followed if path.level == effect.level)
-                row = _at_any_time(table, row, path, plan)
+                row = row_at_any_time(table, row, path, plan.alpha, plan.higher_is_better)
             rows.append(row)
     return rows
 

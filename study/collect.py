@@ -35,9 +35,7 @@ class Tables:
     provenance: dict[str, Any]
 
 
-def collect(
-    plan: Plan, store: Store, partial: bool = False, allocation: Mapping[str, int] | None = None
-) -> Tables:
+def collect(plan: Plan, store: Store, partial: bool = False, allocation: Mapping[str, int] | None = None) -> Tables:
     """Read every run of the design from the store; of a sequential one the runs of its `allocation`.
 
     Args:

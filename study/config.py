@@ -25,8 +25,8 @@ _TYPES = {
 }
 _ALTERNATIVES = {
     "design.seeds": (
-        "a whole number from 2 to 100000, a list of two or more different whole numbers from 0, or {start, step, max} in "
-        "whole numbers, start from 3"
+        "a whole number from 2 to 100000, a list of two or more different whole numbers from 0, or {start, step, max} "
+        "in whole numbers, start from 3"
     ),
     "execution.seeds_per_job": "auto, or a whole number, 1 or more",
     "execution.seconds_per_run": "auto, or a number, more than 0",

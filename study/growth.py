@@ -6,6 +6,7 @@ is needed, so that a study that was interrupted, or that found records of anothe
 The Snakefile imports this module in every job, so it imports the standard library alone.
 """
 
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -141,6 +142,26 @@ def jobs(config: dict[str, Any], look: int, decided: Callable[[int], Decision]) 
         if end < look:
             start, open_ = end, decided(end).open
     return needed
+
+
+def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
+    """The seeds of each level that a sequential study has asked for so far; None for a fixed design: it asks for all.
+
+    Args:
+        folder: the study's, with the decisions in looks/.
+    """
+    looks = design.looks(config)
+    if not looks:
+        return None
+    (focus,) = config["design"]["control"]
+    asked = {str(level): looks[0] for level in design.factors(config)[focus]}
+    always = {str(config["design"]["control"][focus]), design.NEGATIVE_CONTROL}
+    for look, following in itertools.pairwise(looks):
+        path = folder / "looks" / f"seeds~{look}.json"
+        if not path.exists() or not (open_ := read(path).open):
+            break
+        asked |= {level: following for level in asked if level in (*open_, *always)}
+    return asked
 
 
 def _rows(plan: "Plan", store: "Store", before: dict[str, int], allocation: dict[str, int]) -> list[dict[str, Any]]:

@@ -44,7 +44,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Path:
+class ContrastPath:
     """One contrast: its looks, in order, the last one that at which it was settled if it was.
 
     Attributes:
@@ -63,7 +63,7 @@ def paths(
     margin: float,
     alpha: float = 0.05,
     higher_is_better: bool = True,
-) -> list[Path]:
+) -> list[ContrastPath]:
     """Follow each arm's difference from the control until its verdict is other than inconclusive.
 
     The differences are those of a block, averaged over the cells of the other factors, in percentage points or the
@@ -85,7 +85,7 @@ def paths(
 
 
 def twin(
-    table: RunTable, scale: str, path: Path, margin: float, alpha: float, higher_is_better: bool = True
+    table: RunTable, scale: str, path: ContrastPath, margin: float, alpha: float, higher_is_better: bool = True
 ) -> Look | None:
     """The last look of the same contrast on another scale, over the looks of `path`; None if it has none."""
     grid = outcome_grid(table, table.values(scale))
@@ -105,7 +105,7 @@ def follow(
     margin: float,
     alpha: float,
     higher_is_better: bool = True,
-) -> Path:
+) -> ContrastPath:
     """Follow one contrast.
 
     Args:
@@ -115,7 +115,7 @@ def follow(
     """
     found = _follow(samples, looks, contrasts, margin, alpha, higher_is_better, to_the_end=False)
     settled = bool(found) and found[-1].verdict != "inconclusive"
-    return Path(level, tuple(found), found[-1].blocks if settled else None)
+    return ContrastPath(level, tuple(found), found[-1].blocks if settled else None)
 
 
 def _follow(

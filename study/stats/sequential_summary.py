@@ -1,26 +1,49 @@
 """A sequential study in rows: its path, where it stopped, and what other designs would have done."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from study.stats.power import power_of_equivalence, power_of_t, seeds_needed
-from study.stats.sequential_path import Look, Path
+from study.stats.sequential_path import ContrastPath, Look, twin
 from study.stats.table import RunTable
 
 # The fixed designs that a sequential one is compared with find what they look for with this probability.
 POWER = 0.8
 
 
-def path_rows(found: Sequence[Path]) -> list[dict[str, Any]]:
+def path_rows(found: Sequence[ContrastPath]) -> list[dict[str, Any]]:
     """One row for each arm and look: `level` and the fields of `Look`."""
     return [{"level": path.level, **asdict(look)} for path in found for look in path.looks]
 
 
+def row_at_any_time(
+    table: RunTable, row: Mapping[str, Any], path: ContrastPath, alpha: float, higher_is_better: bool = True
+) -> dict[str, Any]:
+    """A row of the primary contrasts, with what holds at the time of stopping in place of what a fixed design gives.
+
+    Args:
+        row: the contrast of the path's level on any scale, with its `scale` and `margin`; what it has of p values and
+            intervals is left out where it is valid for a number of blocks fixed in advance alone.
+    """
+    look: Look | None = path.looks[-1] if path.looks else None
+    if look is not None and row["scale"] != table.scales()[-1]:
+        look = twin(table, row["scale"], path, row["margin"], alpha, higher_is_better)
+    left_out = [name for name in row if name in ("se", "df", "statistic") or name.startswith(("p", "ci_"))]
+    valid = {**row, **dict.fromkeys(left_out)}
+    if look is None:
+        return valid | {"verdict": "inconclusive", "note": "fewer blocks than the first look"}
+    known = (table.block_index() < look.blocks) & table.frame[table.focus].isin([path.level, table.control]).to_numpy()
+    names = ("estimate", "se", "p", "p_adjusted", "ci_low", "ci_high", "p_equivalence", "verdict")
+    found = {name: getattr(look, name) for name in names}
+    note = f"holds at any time of stopping; after {look.blocks} blocks"
+    return valid | found | {"df": look.pairs - 1, "runs": int(known.sum()), "note": note}
+
+
 def summary(
-    table: RunTable, found: Sequence[Path], looks: Sequence[int], margin: float, alpha: float
+    table: RunTable, found: Sequence[ContrastPath], looks: Sequence[int], margin: float, alpha: float
 ) -> dict[str, Any]:
     """Where each contrast was settled, and what it cost.
 
@@ -58,7 +81,7 @@ def summary(
     }
 
 
-def _naive(path: Path) -> dict[str, Any] | None:
+def _naive(path: ContrastPath) -> dict[str, Any] | None:
     first = next((look for look in path.looks if look.naive_verdict != "inconclusive"), None)
     return None if first is None else {"blocks": first.blocks, "verdict": first.naive_verdict}
 

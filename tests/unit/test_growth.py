@@ -10,6 +10,7 @@ from study.errors import StudyError
 from study.growth import Decision
 from study.plan import Plan
 from study.records import Record, Score, Store
+from study.status import Survey
 from tests import examples
 from tests.examples import resolved
 
@@ -119,6 +120,19 @@ def test_a_training_that_open_contrasts_share_goes_on_whole() -> None:
     alone = resolved(design={"factors": FACTORS | {"dropout": None}, "seeds": SEQUENCE}) | {}
     alone["execution"] = alone["execution"] | {"share_trajectories": False}
     assert [job.trajectory for job in growth.jobs(alone, 9, decided.__getitem__)][3:] == ["bn~none", "bn~libs"]
+
+
+def test_what_is_asked_for_follows_the_decisions(plan: Plan, store: Store, tmp_path: Path) -> None:
+    assert growth.asked_for(resolved(), tmp_path) is None
+    assert growth.asked_for(plan.config, tmp_path) == {"none": 5, "keras": 5, "libs": 5}
+    growth.write(_open("libs"), tmp_path / "looks/seeds~5.json")
+    assert growth.asked_for(plan.config, tmp_path) == {"none": 9, "keras": 5, "libs": 9}
+    survey = Survey(plan, tmp_path, store)
+    assert survey.look().runs == 2 * (9 + 5 + 9)
+    growth.write(_open(), tmp_path / "looks/seeds~9.json")
+    assert growth.asked_for(plan.config, tmp_path) == {"none": 9, "keras": 5, "libs": 9}
+    growth.write(_open("libs"), tmp_path / "looks/seeds~9.json")
+    assert survey.look().runs == 2 * (12 + 5 + 12)
 
 
 def test_a_decision_is_read_as_it_was_written_and_a_damaged_one_is_told(tmp_path: Path) -> None:
