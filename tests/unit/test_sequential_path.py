@@ -1,10 +1,14 @@
 """Contrasts followed from look to look."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
 
+from study.cli import main
 from study.design import planned_looks
 from study.stats.sequential import critical_t
 from study.stats.sequential_path import follow, paths, twin
@@ -117,3 +121,35 @@ def test_looks_beyond_the_table_are_still_to_come(table: RunTable) -> None:
     short = table.subset(table.block_index() < 7)
     assert [look.blocks for path in paths(short, LOOKS, margin=0.1) for look in path.looks] == [5] * 4
     assert isinstance(short.frame, pd.DataFrame)
+
+
+def test_a_table_of_ones_own_can_be_sequential(table: RunTable, tmp_path: Path) -> None:
+    table.frame.to_csv(tmp_path / "runs.csv", index=False)
+    assert main([*analyze(tmp_path), "--looks", "5,10,15,20"]) == 0
+    about = json.loads((tmp_path / "out/sequential.json").read_text())
+    assert about["looks"] == [5, 10, 15, 20]
+    found = {arm["level"]: arm["settled_at"] for arm in about["arms"]}
+    assert found == {path.level: path.settled_at for path in paths(table, LOOKS, margin=0.1)}
+    rows = json.loads((tmp_path / "out/contrasts.json").read_text())
+    assert {row["scale"] for row in rows if "holds at any time" in row["note"]} == {"log_odds", "pp"}
+    assert not (tmp_path / "out/missing.json").exists()
+    # The fixed analysis of the same table removes what does not belong to it.
+    assert main(analyze(tmp_path)) == 0
+    assert not (tmp_path / "out/sequential.json").exists()
+
+
+@pytest.mark.parametrize("looks", ["five", "10,5", "5,5", "1,2", ""])
+def test_impossible_looks_are_one_line(looks: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pd.DataFrame([{"arm": arm, "seed": seed, "y": seed} for arm in ("control", "a") for seed in range(3)]).to_csv(
+        tmp_path / "runs.csv", index=False
+    )
+    options = ["--factor", "arm", "--block", "seed", "--control", "arm=control", "--response", "y"]
+    command = ["analyze", str(tmp_path / "runs.csv"), *options, "--out", str(tmp_path / "out")]
+    assert main([*command, f"--looks={looks}"]) == 2
+    assert "as 5,10,15" in capsys.readouterr().err
+
+
+def analyze(folder: Path) -> list[str]:
+    factors = [f"--factor={name}" for name in ("arm", "regime", "rate")]
+    counts = ["--successes=test_correct", "--trials=test_trials", "--block=seed", "--control=arm=control"]
+    return ["analyze", str(folder / "runs.csv"), *factors, *counts, "--out", str(folder / "out")]

@@ -1,10 +1,15 @@
 """Planning a sequential design."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from study.cli import main
 from study.design import planned_looks
+from study.stats.power import Aim, plan_from_assumptions
 from study.stats.sequential_path import follow
 from study.stats.sequential_power import STUDIES, prefix_moments, stopping
 
@@ -38,3 +43,34 @@ def test_larger_effects_and_smaller_spreads_take_fewer_seeds_and_never_more_than
     assert 5 <= large.median <= large.q90 <= 60
     assert stopping(0.001, 5.0, 0.1, looks, 0.05, 4).expected == pytest.approx(60, abs=0.5)
     assert stopping(0.4, 0.1, 0.05, looks, 0.05, 4) == large
+
+
+def test_the_plan_has_a_row_for_no_difference_and_for_each_effect() -> None:
+    looks = planned_looks(5, 5, 60)
+    plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, Aim(effects=(0.1, 0.3), looks=looks))
+    sd = plan["main"]["sd_difference"] * 100 * 0.016 * (1 - 0.016)
+    rows = plan["main"]["sequential"]
+    assert [row["effect"] for row in rows] == [0.0, 0.1, 0.3]
+    assert rows[2]["expected"] == stopping(0.3, sd, 0.1, looks, 0.05, 4).expected
+    # In a single cell the same takes more.
+    assert plan["cell"]["sequential"][2]["expected"] > rows[2]["expected"]
+    assert plan_from_assumptions(0.10, 0.016, 10_000, 6, Aim())["main"]["sequential"] is None
+
+
+def test_the_command_plans_both_kinds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assumed = ["power", "--sd", "0.1", "--error-rate", "0.016", "--trials", "10000", "--cells", "6"]
+    assert main([*assumed, "--sequential", "5", "5", "60", "--out", str(tmp_path / "power.json")]) == 0
+    said = capsys.readouterr().out
+    assert "seeds for an effect of 0.2 pp" in said
+    assert "sequential, looks at 5, 10, ..., 60 seeds" in said
+    rows = json.loads((tmp_path / "power.json").read_text())["main"]["sequential"]
+    (large,) = [row for row in rows if row["effect"] == 0.2]
+    line = next(line for line in said.splitlines() if line.startswith("  for an effect of 0.2 pp"))
+    assert f"{large['expected']:.0f}, {large['q90']:.0f}, {100 * large['settled']:.0f} %" in line
+
+
+@pytest.mark.parametrize("numbers", [("1", "5", "60"), ("5", "0", "60"), ("9", "1", "8")])
+def test_an_impossible_sequence_is_one_line(numbers: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assumed = ["power", "--sd", "0.1", "--error-rate", "0.016", "--trials", "10000"]
+    assert main([*assumed, "--sequential", *numbers]) == 2
+    assert "as 5 5 60" in capsys.readouterr().err
