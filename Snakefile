@@ -12,7 +12,7 @@ min_version("9.19")
 # Of this file, also where another Snakefile includes it.
 PROJECT = os.fspath(workflow.current_basedir)
 sys.path.insert(0, PROJECT)
-from study import config as configuration, design, outcome, plan, trainers
+from study import config as configuration, design, growth, outcome, plan, trainers
 from study.errors import StudyError
 
 # The study of this folder, unless the configuration that was given brings a trainer and so a study of its own.
@@ -50,6 +50,7 @@ report: "report/workflow.rst"
 
 
 include: "workflow/rules/design.smk"
+include: "workflow/rules/grow.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/analyze.smk"
 include: "workflow/rules/report.smk"

@@ -27,6 +27,8 @@ from study.stats.negative_control import negative_control, without_negative_cont
 from study.stats.outcome_grid import block_means, outcome_grid
 from study.stats.power import Aim, plan_from_pilot
 from study.stats.robust import friedman
+from study.stats.sequential_path import ContrastPath, paths
+from study.stats.sequential_summary import path_rows, row_at_any_time, summary
 from study.stats.signflip import block_differences, sign_flip
 from study.stats.specification import specification_table
 from study.stats.table import RunTable, level_name
@@ -35,7 +37,7 @@ from study.stats.tuned import Tuned, tuned
 NAMES = (
     *("contrasts", "tuned", "mixed", "simple_effects", "interactions", "anova", "collapse", "luck", "images"),
     *("specification", "ranks", "counts", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
-    *("negative_control", "analysis"),
+    *("negative_control", "sequential", "sequential_path", "analysis"),
 )
 """The results of an analysis, each a file."""
 
@@ -58,6 +60,7 @@ class Plan:
         validation_successes, validation_trials: the columns that the choice, and learning curves, are made from.
         validation_response: the column that the learning curves of a numeric response are made from.
         negative_control: a level that is the control under other seeds; it is compared apart and left out elsewhere.
+        looks: the numbers of blocks at which a sequential study was looked at; () for a fixed number of blocks.
     """
 
     alpha: float = 0.05
@@ -70,6 +73,7 @@ class Plan:
     validation_trials: str = "validation_trials"
     validation_response: str = "validation_response"
     negative_control: str | None = None
+    looks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -108,8 +112,9 @@ def analyse(
     everything, table = table, table.measured()
     curves = None if curves is None or curves.empty else _checked_curves(table, plan, curves)
     absent: dict[str, str] = {}
+    followed = _followed(table, plan)
     results: dict[str, Any] = {
-        "contrasts": _contrasts(table, plan),
+        "contrasts": _contrasts(table, plan, followed),
         "simple_effects": _simple_effects(table, plan),
         "interactions": _interactions(table, plan),
         "collapse": collapse(everything, plan.collapse_below, plan.alpha),
@@ -121,11 +126,14 @@ def analyse(
             random=plan.random,
             curves=curves,
         ),
-        "missing": missing(everything, table.higher_is_better),
+        # A sequential study gives its arms different numbers of blocks on purpose.
+        "missing": missing(everything, table.higher_is_better) if followed is None else None,
         "cells": cells(everything, plan.collapse_below),
         "curves": _curve_bands(table, curves),
         "curve_contrasts": _curve_contrasts(table, plan, curves),
         "negative_control": apart,
+        "sequential": followed and summary(table, followed, plan.looks, plan.margin, plan.alpha),
+        "sequential_path": followed and path_rows(followed),
         "runs": _runs(everything),
     }
     results |= _of_full_cells(table, plan, results["contrasts"], absent)
@@ -214,7 +222,16 @@ def _rng(part: str) -> np.random.Generator:
     return np.random.default_rng(list(part.encode()))
 
 
-def _contrasts(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
+def _followed(table: RunTable, plan: Plan) -> list[ContrastPath] | None:
+    """The contrasts of a sequential study, look by look."""
+    if not plan.looks:
+        return None
+    if table.block is None:
+        raise StudyError("--looks needs a --block: what a sequential study adds are blocks")
+    return paths(table, plan.looks, margin=plan.margin, alpha=plan.alpha)
+
+
+def _contrasts(table: RunTable, plan: Plan, followed: list[ContrastPath] | None) -> list[dict[str, Any]]:
     """The primary contrasts, with the sign-flip test as their nonparametric twin."""
     rows = []
     for scale in table.scales():
@@ -226,6 +243,9 @@ def _contrasts(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
             twin = [dict(zip(_SIGN_FLIP, values, strict=True)) for values in numbers]
         for effect, more in zip(found, twin, strict=True):
             row = {name: value for name, value in asdict(effect).items() if name != "cell"} | more
+            if followed is not None:
+                path = next(path for path in followed if path.level == effect.level)
+                row = row_at_any_time(table, row, path, plan.alpha)
             rows.append(row)
     return rows
 
@@ -322,6 +342,7 @@ def _power(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any
         effects=tuple(factor * unit for factor in (0.5, 1.0, 2.0, 3.0)) if unit else (),
         contrasts=len(table.arms),
         alpha=plan.alpha,
+        looks=plan.looks,
     )
     try:
         return plan_from_pilot(table, aim)

@@ -2,6 +2,7 @@
 
 import base64
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -35,8 +36,8 @@ class Tables:
     provenance: dict[str, Any]
 
 
-def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
-    """Read every run of the design from the store.
+def collect(plan: Plan, store: Store, partial: bool = False, allocation: Mapping[str, int] | None = None) -> Tables:
+    """Read every run of the design from the store; of a sequential one the runs of its `allocation`.
 
     Args:
         plan: the design.
@@ -46,7 +47,7 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
     Raises:
         StudyError: a record is missing (if `partial`: every record is), damaged, or of another run.
     """
-    planned = plan.runs()
+    planned = plan.runs(allocation)
     recorded = store.recorded()
     absent = [(cell, seed) for run_id, cell, seed in planned if run_id not in recorded]
     present = [run for run in planned if run[0] in recorded]
@@ -66,7 +67,9 @@ def collect(plan: Plan, store: Store, partial: bool = False) -> Tables:
     rows, curves, gaps, records = _Columns(), _Columns(), _Columns(), []
     for place, (run_id, cell, seed) in enumerate(present):
         record = store.load(run_id)
-        row = {"run_id": run_id, **_levels(cell, plan), "seed": seed} | _row(record) | _circumstances(record, cell)
+        row = (
+            {"run_id": run_id, **_levels(cell, plan), "seed": seed} | outcome_of(record) | _circumstances(record, cell)
+        )
         rows.extend(place, {name: [value] for name, value in row.items()})
         if record.curve:
             curves.extend(place, record.curve)
@@ -157,8 +160,8 @@ def _levels(cell: Cell, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _row(record: Record) -> dict[str, Any]:
-    """What came out of the run."""
+def outcome_of(record: Record) -> dict[str, Any]:
+    """What came out of the run, by the columns of the runs table."""
     if isinstance(record, OwnRecord):
         counts = {"successes": record.successes, "trials": record.trials}
         found = {"response": record.response} if record.trials is None else counts

@@ -27,7 +27,10 @@ _TYPES = {
     "boolean": "true or false",
 }
 _ALTERNATIVES = {
-    "design.seeds": "a whole number from 2 to 100000, or a list of two or more different whole numbers from 0",
+    "design.seeds": (
+        "a whole number from 2 to 100000, a list of two or more different whole numbers from 0, or {start, step, max} "
+        "in whole numbers, start from 3"
+    ),
     "execution.seeds_per_job": "auto, or a whole number, 1 or more",
     "execution.seconds_per_run": "auto, or a number, more than 0",
 }
@@ -69,8 +72,7 @@ def resolve(config: Any) -> dict[str, Any]:
     if first is not None:
         raise StudyError(_sentence(first))
     _fill_defaults(config, schema, schema["$defs"])
-    seeds = config["design"]["seeds"]
-    config["design"]["seeds"] = [int(seed) for seed in seeds] if isinstance(seeds, list) else int(seeds)
+    _resolve_seeds(config["design"])
     execution = config["execution"]
     for key, number in (("seeds_per_job", int), ("seconds_per_run", float)):
         execution[key] = execution[key] if execution[key] == "auto" else number(execution[key])
@@ -161,6 +163,29 @@ def _fill_defaults(value: dict[str, Any], schema: dict[str, Any], definitions: d
                 value[name] = [_NUMBERS[items["type"]](item) for item in value[name]]
         elif isinstance(value.get(name), dict):
             _fill_defaults(value[name], sub, definitions)
+
+
+def _resolve_seeds(design: dict[str, Any]) -> None:
+    seeds = design["seeds"]
+    if not isinstance(seeds, dict):
+        design["seeds"] = [int(seed) for seed in seeds] if isinstance(seeds, list) else int(seeds)
+        if design["stop"] is not None:
+            raise StudyError(
+                f"configuration: design.stop is {design['stop']!r} beside a fixed design.seeds; allowed: no stop, or "
+                "seeds as {start: 5, step: 5, max: 60}"
+            )
+        return
+    if design.get("block", "seed") is None:
+        raise StudyError(
+            "configuration: design.seeds is {start, step, max} beside design.block null; allowed there: a fixed "
+            "number, as a sequential study compares runs of the same seed"
+        )
+    design["seeds"] = {name: int(seeds[name]) for name in ("start", "step", "max")}
+    design["stop"] = "settled"
+    if seeds["start"] > seeds["max"]:
+        raise StudyError(
+            f"configuration: design.seeds.start is {seeds['start']}; allowed: {seeds['max']} or less, which is max"
+        )
 
 
 def _check_control(config: dict[str, Any]) -> None:

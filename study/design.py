@@ -131,21 +131,39 @@ def _digest(text: str) -> str:
 
 
 def seeds(config: dict[str, Any]) -> list[int]:
-    """The seeds of a resolved configuration; a number n stands for 0 to n - 1."""
+    """The seeds of a resolved configuration, the most it may use; a number n stands for 0 to n - 1."""
     value = config["design"]["seeds"]
+    if isinstance(value, dict):
+        value = value["max"]
     return list(range(value)) if isinstance(value, int) else list(value)
+
+
+def looks(config: dict[str, Any]) -> tuple[int, ...]:
+    """The numbers of seeds at which a sequential design decides which contrasts get more; () for a fixed design."""
+    value = config["design"]["seeds"]
+    return planned_looks(value["start"], value["step"], value["max"]) if isinstance(value, dict) else ()
+
+
+def planned_looks(start: int, step: int, most: int) -> tuple[int, ...]:
+    """`start`, then every `step` below `most`, and `most`."""
+    return (*range(start, most, step), most)
 
 
 def jobs(config: dict[str, Any]) -> list[Job]:
     """Pack all runs into jobs: each trajectory's seeds in blocks, of `study.packing.seeds_per_job`, from the first.
 
     The blocks' bounds do not depend on the number of seeds, so more seeds mean more jobs, not other jobs; only a last,
-    shorter block is replaced by a full one.
+    shorter block is replaced by a full one. In a sequential design blocks end at every look.
     """
     crossed = cells(config)
     size = packing.seeds_per_job(config["execution"], [cell.settings for cell in crossed])
     values = seeds(config)
-    blocks = [tuple(values[start : start + size]) for start in range(0, len(values), size)]
+    ends = [0, *(looks(config) or (len(values),))]
+    blocks = [
+        tuple(values[start : min(start + size, end)])
+        for first, end in itertools.pairwise(ends)
+        for start in range(first, end, size)
+    ]
     by_trajectory: dict[str, list[Cell]] = {}
     for cell in crossed:
         by_trajectory.setdefault(cell.trajectory, []).append(cell)
@@ -176,6 +194,8 @@ def plan_digest(config: dict[str, Any]) -> str:
     plan = {"plan": config["plan"], "factors": config["design"]["factors"], "control": config["design"]["control"]}
     if "trainer" in config:
         plan |= {"response": {name: config["response"][name] for name in ("kind", "better")}, "block": block(config)}
+    if looks(config):
+        plan |= {"seeds": config["design"]["seeds"], "stop": config["design"]["stop"]}
     return hashlib.sha256(canonical(plan)).hexdigest()[:16]
 
 

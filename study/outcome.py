@@ -12,6 +12,27 @@ from study.trainers.declared import level_text
 BUILTIN = {"kind": "proportion", "name": "test accuracy", "unit": "", "better": "higher"}
 
 
+def columns(config: dict[str, Any]) -> dict[str, str]:
+    """The columns of the runs table that hold the outcome: of `successes` and `trials`, or of the `response`."""
+    if "trainer" not in config:
+        return {"successes": "test_correct", "trials": "test_trials"}
+    names = ("successes", "trials") if config["response"]["kind"] == "proportion" else ("response",)
+    return {name: name for name in names}
+
+
+def margin(config: dict[str, Any]) -> float:
+    """The smallest difference that matters, in percentage points or the response's unit."""
+    plan = config["plan"]
+    found: float = plan["margin_pp"] if "successes" in columns(config) else plan["margin"]
+    return found
+
+
+def better(config: dict[str, Any]) -> str:
+    """Which response is better, "higher" or "lower"."""
+    found: str = config["response"]["better"] if "trainer" in config else BUILTIN["better"]
+    return found
+
+
 def options(config: dict[str, Any]) -> list[str]:
     """The options of `study analyze` for a resolved configuration."""
     own = "trainer" in config
@@ -21,20 +42,21 @@ def options(config: dict[str, Any]) -> list[str]:
     found = [f"--factor={factor}" for factor in factors]
     found += [f"--block={design.block(config) or 'none'}", f"--control={focus}={level_text(control)}"]
     found += [f"--name={response['name']}", f"--alpha={plan['alpha']}"]
+    found += [f"--{role}={column}" for role, column in columns(config).items()]
     if response["kind"] == "proportion":
-        names = ("successes", "trials") if own else ("test_correct", "test_trials")
-        found += [f"--successes={names[0]}", f"--trials={names[1]}", f"--margin-pp={plan['margin_pp']}"]
+        found += [f"--margin-pp={margin(config)}"]
     else:
-        found += ["--response=response", f"--margin={plan['margin']}", f"--better={response['better']}"]
+        found += [f"--margin={margin(config)}", f"--better={better(config)}"]
         found += [f"--unit={response['unit']}"] if response["unit"] else []
     found += [
         f"--{bound.replace('_', '-')}={plan[bound]}" for bound in ("collapse_below", "collapse_above") if bound in plan
     ]
     if own:
-        columns = ("successes", "trials") if response["kind"] == "proportion" else ("response",)
-        found += [f"--validation-{column}={column}" for column in columns]
+        found += [f"--validation-{role}={column}" for role, column in columns(config).items()]
     if plan.get("tune") in factors and plan["tune"] != focus:
         found.append(f"--tune={plan['tune']}")
     if config["design"]["negative_control"]:
         found.append(f"--negative-control={design.NEGATIVE_CONTROL}")
+    if design.looks(config):
+        found.append(f"--looks={','.join(map(str, design.looks(config)))}")
     return found

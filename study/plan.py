@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,12 +41,19 @@ class Plan:
     def run_id(self, cell: design.Cell, seed: int) -> str:
         return design.run_id(cell.settings, seed + cell.seed_offset, self.origin)
 
-    def runs(self) -> list[tuple[str, design.Cell, int]]:
-        """(identity, cell, seed) of every run, in the order of the design."""
+    def runs(self, allocation: Mapping[str, int] | None = None) -> list[tuple[str, design.Cell, int]]:
+        """(identity, cell, seed) of every run, in the order of the design.
+
+        Args:
+            allocation: how many of the seeds each level of the factor of interest gets, by its name, as a sequential
+                design decides; None for all of them.
+        """
+        (focus,) = self.config["design"]["control"]
+        seeds = design.seeds(self.config)
         return [
             (self.run_id(cell, seed), cell, seed)
             for cell in design.cells(self.config)
-            for seed in design.seeds(self.config)
+            for seed in (seeds if allocation is None else seeds[: allocation[level_text(cell.levels[focus])]])
         ]
 
     def run_ids(self, job: design.Job) -> list[str]:

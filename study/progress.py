@@ -4,7 +4,7 @@ import os
 import time
 from typing import Any
 
-from study.design import Job
+from study.design import Job, looks
 from study.plan import Plan
 from study.records import Record, Store
 
@@ -34,7 +34,11 @@ def line(plan: Plan, store: Store, job: Job, seed: int, record: Record) -> str:
     left = len(trainings) - len(finished)
     words = job.trajectory.replace("_", " ").replace("~", " ")
     pace = f", about {duration(left * (time.time() - started) / lately)} left" if left and lately else ""
-    return f"[study] {done} of {len(runs)} runs{pace}  ({words}, seed {seed}: {record.in_words()})"
+    told = f"({words}, seed {seed}: {record.in_words()})"
+    if looks(plan.config):
+        # Nobody knows yet how many runs a sequential study will take.
+        return f"[study] {done} runs, {len(runs)} at most  {told}"
+    return f"[study] {done} of {len(runs)} runs{pace}  {told}"
 
 
 def duration(seconds: float) -> str:

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study import heartbeat
-from study.design import factors
+from study import growth, heartbeat
+from study.design import factors, looks
 from study.plan import Plan
 from study.records import Store
 
@@ -82,11 +82,13 @@ class Survey:
         self._plan = plan
         self._folder = folder
         self._store = store
-        self._runs = plan.runs()
+        self._runs = plan.runs(growth.asked_for(plan.config, folder))
         self._seconds: dict[str, list[float]] = {}
 
     def look(self) -> Status:
-        """The state of every run now."""
+        """The state of every run now; of a sequential study, of every run that it has asked for so far."""
+        if looks(self._plan.config):
+            self._runs = self._plan.runs(growth.asked_for(self._plan.config, self._folder))
         recorded = self._store.recorded()
         states = {run_id: DONE if run_id in recorded else MISSING for run_id, _, _ in self._runs}
         lacking: dict[tuple[str, int], list[str]] = {}

@@ -17,6 +17,7 @@ from study.analysis import Plan, analyse
 from study.analysis import write as write_analysis
 from study.files import write_json
 from study.mechanism import mechanism
+from study.stats.sequential_path import paths
 from study.stats.table import build_table
 
 TRIALS = 10_000
@@ -64,6 +65,8 @@ class Scenario:
     """Number of seeds that are done; None: all."""
     name: str = "simulated"
     mechanism: bool = True
+    looks: Sequence[int] = ()
+    """Of a sequential study; its arms have the seeds that they were given."""
 
 
 def write_results(folder: Path, scenario: Scenario | None = None, *, seed: int = 1) -> Path:
@@ -74,18 +77,26 @@ def write_results(folder: Path, scenario: Scenario | None = None, *, seed: int =
     planned = len(scenario.arms) * len(scenario.dropout) * len(scenario.lr) * scenario.seeds
     write_json(folder / "design.json", _design(scenario, planned))
     write_json(folder / "provenance.json", _provenance(runs, planned))
+    names = [factor["name"] for factor in _factors(scenario)]
+    control = scenario.arms[0].level
+    if scenario.looks:
+        whole = build_table(runs, names, control, "seed", "test_correct", "test_trials")
+        for path in paths(whole, scenario.looks, margin=PLAN["margin"]):
+            runs = runs[(runs["bn"] != path.level) | (runs["seed"] < path.looks[-1].blocks)]
+        most = runs.loc[runs["bn"] != control, "seed"].max()
+        runs = runs[runs["seed"] <= most].reset_index(drop=True)
+        curves, gaps = (table[table["run_id"].isin(runs["run_id"])] for table in (curves, gaps))
+        planned = len(runs)
+        write_json(folder / "provenance.json", _provenance(runs, planned))
     runs.to_parquet(folder / "runs.parquet")
     runs.drop(columns="correct_bits").to_csv(folder / "runs.csv", index=False)
     curves.to_parquet(folder / "curves.parquet")
     gaps.to_parquet(folder / "statistics_gap.parquet")
-    factors = _factors(scenario)
-    table = build_table(
-        runs, [factor["name"] for factor in factors], scenario.arms[0].level, "seed", "test_correct", "test_trials"
-    )
+    table = build_table(runs, names, control, "seed", "test_correct", "test_trials")
     tune = "lr" if len(scenario.lr) > 1 and runs["seed"].nunique() > 3 else None
-    write_analysis(analyse(table, Plan(**PLAN, tune=tune), curves), folder / "analysis")
+    write_analysis(analyse(table, Plan(**PLAN, tune=tune, looks=tuple(scenario.looks)), curves), folder / "analysis")
     if scenario.mechanism:
-        write_json(folder / "mechanism.json", mechanism(runs, gaps, [factor["name"] for factor in factors], 0.9))
+        write_json(folder / "mechanism.json", mechanism(runs, gaps, names, 0.9))
     return folder
 
 

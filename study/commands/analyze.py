@@ -66,6 +66,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--adjust", choices=("max-t", "holm"), default="max-t", help="adjustment of p and intervals (default max-t)"
     )
+    parser.add_argument(
+        "--looks",
+        metavar="N,N,...",
+        help="the study was sequential, looked at after so many blocks: tests that hold at any time of stopping",
+    )
     parser.add_argument("--random", metavar="TERMS", help='random terms of the mixed model, as "seed + seed:bn"')
     parser.add_argument("--tune", metavar="FACTOR", help="compare each arm at its best level of this factor too")
     parser.add_argument(
@@ -187,4 +192,17 @@ def _plan(arguments: argparse.Namespace, counts: bool) -> "Plan":
         validation_trials=arguments.validation_trials,
         validation_response=arguments.validation_response,
         negative_control=arguments.negative_control,
+        looks=_looks(arguments.looks),
     )
+
+
+def _looks(text: str | None) -> tuple[int, ...]:
+    if text is None:
+        return ()
+    try:
+        looks = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        looks = ()
+    if not looks or looks[0] < 2 or list(looks) != sorted(set(looks)):
+        raise StudyError(f"--looks {text}: write increasing whole numbers from 2, as 5,10,15")
+    return looks

@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from study import growth
 from study import plan as plans
 from study.records import Store
 
@@ -11,6 +12,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("collect", help="gather the records of a study into tables")
     parser.add_argument("design", type=Path, help="the design.json of the study")
     parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
+    parser.add_argument("--decision", type=Path, help="the last decision of a sequential study: which seeds it has")
     parser.add_argument("--out", required=True, type=Path, help="the folder to write to")
     parser.add_argument("--partial", action="store_true", help="take the runs so far, of a study that goes on")
     parser.set_defaults(run=run)
@@ -19,5 +21,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from study import collect
 
-    tables = collect.collect(plans.read(arguments.design), Store(arguments.store), arguments.partial)
+    allocation = growth.read(arguments.decision).allocation if arguments.decision else None
+    tables = collect.collect(plans.read(arguments.design), Store(arguments.store), arguments.partial, allocation)
     collect.write(tables, arguments.out)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from study import config as configuration
 from study import plan
-from study.design import cells, seeds
+from study.design import cells, looks, seeds
 from study.errors import StudyError
 
 # What the planning assumes before there are runs of one's own: the error rate that such networks usually reach on
@@ -37,7 +37,8 @@ def run(arguments: argparse.Namespace) -> None:
     design = plan.Plan(config, trainer.origin())
     trainer.check(cells(config))
     plan.write(design, arguments.out)
-    print(f"{len(design.runs())} runs are planned." + (_outlook(design) if "trainer" not in config else ""))
+    most = ", at most," if looks(config) else ""
+    print(f"{len(design.runs())} runs{most} are planned." + (_outlook(design) if "trainer" not in config else ""))
 
 
 def _outlook(design: plan.Plan) -> str:
@@ -54,6 +55,7 @@ def _outlook(design: plan.Plan) -> str:
         margin=bounds["margin_pp"],
         contrasts=len(factors[focus]) - 1,
         alpha=bounds["alpha"],
+        looks=looks(design.config),
     )
     grid = math.prod(len(levels) for name, levels in factors.items() if name != focus)
     trials = len(data.load(design.config["data"]["source"]).test)

@@ -29,6 +29,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     guess.add_argument("--cells", type=int, help="combinations of the other factors (default 1)")
     parser.add_argument("--trials", metavar="COLUMN|N", help="count of trials: the pilot's column, or a number")
     parser.add_argument("--seeds", type=int, default=20, help="planned seeds (default 20)")
+    parser.add_argument(
+        "--sequential",
+        nargs=3,
+        type=int,
+        metavar=("START", "STEP", "MAX"),
+        help="plan a sequential design too, with these seeds",
+    )
     parser.add_argument("--contrasts", type=int, help="arms compared with the control (the pilot's; else default 4)")
     parser.add_argument("--alpha", type=float, default=0.05, help="level of the family of contrasts (default 0.05)")
     parser.add_argument("--power", type=float, default=0.8, help="wanted probability to find it (default 0.8)")
@@ -71,6 +78,13 @@ def describe(plan: dict[str, Any]) -> str:
     if plan["margin"] > 0:
         title = f"seeds to show equality within {plan['margin']:g} {unit}".rstrip()
         lines.append(_line(title, plan, lambda p: _seeds(p["equivalence"])))
+    if plan["main"]["sequential"]:
+        looks = plan["looks"]
+        some = ", ".join(map(str, looks if len(looks) < 4 else [*looks[:2], "...", looks[-1]]))
+        lines += ["", f"sequential, looks at {some} seeds: seeds expected, 90 % within, share settled"]
+        for index, row in enumerate(plan["main"]["sequential"]):
+            title = f"  for an effect of {row['effect']:g} {unit}".rstrip() if row["effect"] else "  for no difference"
+            lines.append(_line(title, plan, lambda p, i=index: _spent(p["sequential"][i])))
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -89,6 +103,10 @@ def _seeds(part: dict[str, Any]) -> str:
     if part["low"] is None:
         return str(part["seeds"])
     return f"{part['seeds']} ({part['low']} to {'-' if part['high'] is None else part['high']})"
+
+
+def _spent(row: dict[str, Any]) -> str:
+    return f"{row['expected']:.0f}, {row['q90']:.0f}, {100 * row['settled']:.0f} %"
 
 
 def _from_pilot(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -168,4 +186,17 @@ def _aim(arguments: argparse.Namespace, contrasts: int, counts: bool) -> Any:
     for effect in effects:
         if effect <= 0:
             raise StudyError(f"--effect {effect:g}: a number above 0 is needed")
-    return Aim(arguments.seeds, margin, effects, contrasts, arguments.alpha, arguments.power)
+    return Aim(arguments.seeds, margin, effects, contrasts, arguments.alpha, arguments.power, _looks(arguments))
+
+
+def _looks(arguments: argparse.Namespace) -> tuple[int, ...]:
+    from study.design import planned_looks
+
+    if arguments.sequential is None:
+        return ()
+    start, step, most = arguments.sequential
+    if not 2 <= start <= most or step < 1:
+        raise StudyError(f"--sequential {start} {step} {most}: START from 2, STEP from 1, MAX from START on, as 5 5 60")
+    if arguments.block == "none":
+        raise StudyError("--sequential: goes with a --block, as its test is of differences within blocks")
+    return planned_looks(start, step, most)

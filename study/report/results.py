@@ -24,6 +24,7 @@ LISTS = {
     "cells": {"levels", "runs", "median", "min", "max"},
     "curves": {"levels", "epoch", "q10", "median", "q90"},
     "curve_contrasts": {"level", "scale", "epoch", "estimate", "ci_low", "ci_high"},
+    "sequential_path": {"level", "blocks", "estimate", "ci_low", "ci_high", "naive_low", "naive_high", "verdict"},
     "specification": {"level", "scale", "method", "handling", "endpoint", "estimate", "ci_low", "ci_high", "primary"},
 }
 OBJECTS = {
@@ -39,6 +40,7 @@ OBJECTS = {
     "power": {"main", "cell"},
     "missing": {"missing", "bounds"},
     "negative_control": {"alpha", "contrasts"},
+    "sequential": {"looks", "budget", "blocks", "arms", "unsettled", "runs", "runs_of_budget"},
 }
 
 
@@ -125,6 +127,11 @@ class Results:
         return self.objects.get("mechanism")
 
     @property
+    def sequential(self) -> Row | None:
+        """Where a sequential study settled its contrasts; None for a fixed design."""
+        return self.objects.get("sequential")
+
+    @property
     def outcome(self) -> tuple[str, ...]:
         """The columns of the table of runs that hold successes and trials, or the one that holds the response."""
         found = (self.objects.get("analysis") or {}).get("outcome") or {}
@@ -170,6 +177,8 @@ class Results:
     @property
     def simultaneous(self) -> bool:
         """Whether the intervals of all comparisons hold at once."""
+        if self.sequential is not None:
+            return True
         plan = (self.objects.get("analysis") or {}).get("plan") or {}
         return plan.get("adjust", "max-t") == "max-t"
 

@@ -5,10 +5,12 @@ from typing import Any
 
 from study.report import findings, words
 from study.report.charts import checks, collapse, curves, effects, interactions, luck, mechanism, methods, runs
+from study.report.charts import sequential as sequential_charts
 from study.report.charts.figure import Figure
 from study.report.methods import further
 from study.report.results import Results
 from study.report.tables import inference
+from study.report.tables import sequential as sequential_tables
 from study.report.tables import study as study_tables
 from study.report.tables.table import Table
 from study.report.verdict import Verdict
@@ -32,6 +34,7 @@ def sections(results: Results, conclusion: Verdict) -> list[Section]:
     made = [study_tables.provenance(results), study_tables.cost(results)]
     found = [
         inferred["effects"],
+        inferred["sequential"],
         inferred["luck"],
         Section("runs", "Every run", (), _kept(runs.every_run(results))),
         Section(
@@ -66,6 +69,12 @@ def _inferred(results: Results, conclusion: Verdict) -> dict[str, Section]:
                 effects.tuned(results),
                 inference.choices(results),
             ),
+        ),
+        Section(
+            "sequential",
+            "When was it settled?",
+            words.sequential(results),
+            _kept(sequential_charts.path(results), sequential_tables.settled(results)),
         ),
         Section(
             "luck",

@@ -18,12 +18,61 @@ def sureness(results: Results, conclusion: Verdict) -> tuple[str, ...]:
     text = f"The {level} intervals {hold if len(results.arms) > 1 else 'and p values are of one comparison'}"
     text += ", by the same adjustment as the p values." if len(results.arms) > 1 else "."
     blocks = len(results.design.get("seeds") or ()) or (results.objects.get("analysis") or {}).get("blocks")
-    if blocks and results.block:
+    if results.sequential is not None:
+        text += (
+            " They hold at every look and whenever one stops, so that it does no harm that the study stopped when it "
+            "had its answer. All other p values and intervals of this page are those of a number of "
+            f"{results.block or 'block'}s fixed in advance: read them as a description."
+        )
+    elif blocks and results.block:
         text += (
             f" They rest on {plural(blocks, results.block)}: each {results.block} is compared with itself, one arm "
             "against the other."
         )
     return tuple(part for part in (text, _unpaired(results), _scopes(results, conclusion), _unknown(results)) if part)
+
+
+def sequential(results: Results) -> tuple[str, ...]:
+    """How the study grew, and what it would have cost otherwise."""
+    about = results.sequential
+    if about is None:
+        return ()
+    block, looks = results.block or "block", about["looks"]
+    text = (
+        f"The study began with {plural(looks[0], block)} and looked at the contrasts after {_some(looks)}. A contrast "
+        f"that was settled got no more {block}s. "
+    )
+    names = [results.focus.label(level) for level in about["unsettled"]]
+    if about["unsettled"]:
+        spent = about["blocks"] >= about["budget"]
+        text += f"Open {'when the budget was spent' if spent else 'so far'}: {listing(names)}. "
+    else:
+        text += f"All were settled after {plural(about['blocks'], block)}. "
+    text += f"It took {plural(about['runs'], 'run')}; a fixed design of {about['budget']} {block}s takes "
+    text += f"{about['runs_of_budget']:,}."
+    return (text, *_naive_peeking(results))
+
+
+def _naive_peeking(results: Results) -> tuple[str, ...]:
+    """What naive peeking would have claimed otherwise, or sooner."""
+    about = results.sequential
+    assert about is not None
+    parts = []
+    for arm in about["arms"]:
+        naive = arm["naive"]
+        if naive and (naive["verdict"] != arm["verdict"] or arm["settled_at"] is None):
+            instead = f"“{arm['verdict']}”" if arm["settled_at"] is not None else "nothing is settled"
+            claim = f"“{naive['verdict']}” after {plural(naive['blocks'], results.block or 'block')}"
+            parts.append(f"{results.focus.label(arm['level'])} {claim}, where {instead}")
+    if not parts:
+        return ()
+    return (f"Naive peeking would have claimed something else: {'; '.join(parts)}.",)
+
+
+def _some(looks: list[int]) -> str:
+    if len(looks) < 5:
+        return listing([str(look) for look in looks])
+    return f"{looks[0]}, {looks[1]}, {looks[2]} … {looks[-1]}"
 
 
 def luck(results: Results, conclusion: Verdict) -> tuple[str, ...]:
@@ -170,7 +219,10 @@ def _design(results: Results) -> str:
     factors = [f"{factor.title} ({', '.join(factor.labels)})" for factor in results.factors]
     text = f"{'A full factorial design of ' if len(factors) > 1 else 'One factor, '}{listing(factors)}"
     seeds = design.get("seeds")
-    text += f", with {plural(len(seeds), results.block or 'repetition')} in every cell." if seeds else "."
+    if results.sequential is not None:
+        text += f", sequential: at most {plural(results.sequential['budget'], results.block or 'block')} in every cell."
+    else:
+        text += f", with {plural(len(seeds), results.block or 'repetition')} in every cell." if seeds else "."
     if design.get("network"):
         text += f" Network {design['network']}"
         data = (design.get("data") or {}).get("name")
@@ -229,10 +281,18 @@ def _inference(results: Results) -> str:
         if results.simultaneous
         else "Holm's procedure (Holm 1979)"
     )
-    text = (
+    compared = (
         f"Each arm is compared with {results.focus.label(results.control)}, averaged over the other factors with equal "
-        f"weights, with {errors}. Intervals and p values are adjusted together, by {adjustment}."
+        "weights"
     )
+    if results.sequential is not None:
+        text = (
+            f"{compared}, by sequential t tests of the {results.block}s' differences: e-processes with a half-normal "
+            "mixture over positive and over negative effects, and their confidence sequences (Robbins 1970; Lai 1976; "
+            "Wang and Ramdas 2024). They hold at any number of looks; the level is shared over the arms (Bonferroni)."
+        )
+    else:
+        text = f"{compared}, with {errors}. Intervals and p values are adjusted together, by {adjustment}."
     if results.margin:
         turned = "" if results.response.higher else "Lower is better. "
         side, other = ("above", "below") if results.response.higher else ("below", "above")

@@ -1,7 +1,7 @@
 """How many seeds: what a planned study can detect, and how many seeds a given effect needs."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -9,6 +9,7 @@ from scipy import optimize, special, stats
 
 from study.errors import StudyError
 from study.stats.outcome_grid import OutcomeGrid, outcome_grid
+from study.stats.sequential_power import stopping
 from study.stats.table import RunTable
 
 MOST_SEEDS = 100_000
@@ -26,6 +27,7 @@ class Aim:
             than Holm does.
         alpha: two-sided level of the family of contrasts; also the level of the equivalence test.
         power: the wanted probability of finding a real effect.
+        looks: the numbers of seeds at which a sequential design looks, the last its budget; (): a fixed design alone.
     """
 
     seeds: int = 20
@@ -34,6 +36,7 @@ class Aim:
     contrasts: int = 4
     alpha: float = 0.05
     power: float = 0.8
+    looks: tuple[int, ...] = ()
 
 
 def plan_from_assumptions(
@@ -80,7 +83,9 @@ def plan_from_pilot(table: RunTable, aim: Aim) -> dict[str, Any]:
           sd_difference (of one seed's difference, on log odds or the response's unit), df, sd_low, sd_high (chi-square
           interval at 95 %), detectable {effect, low, high} with the planned seeds in `unit`, seeds_for: rows {effect,
           seeds, low, high}, equivalence {margin, seeds, low, high, power_at_planned}: seeds to show that two equal
-          arms differ by less than the margin (TOST, power at a true difference of 0); None without margin.
+          arms differ by less than the margin (TOST, power at a true difference of 0); None without margin; sequential:
+          rows {effect, expected, median, q90, settled}, the seeds that a sequential design spends on a contrast (see
+          `stopping`), for no difference and for each effect; None without looks or pairs.
         low and high carry the pilot's uncertainty about sd. `seeds` is None beyond 100,000. The variance is the mean
         over arms, with blocks - 1 degrees of freedom (the arms share the control, so they do not add up).
 
@@ -223,6 +228,7 @@ def _head(source: str, unit: str, aim: Aim, paired: bool, cells: int) -> dict[st
         "planned_seeds": aim.seeds,
         "cells": cells,
         "margin": aim.margin,
+        "looks": list(aim.looks),
     }
 
 
@@ -272,6 +278,15 @@ def _part(spread: _Spread, unit: _Unit, aim: Aim, paired: bool) -> dict[str, Any
             "power_at_planned": power_of_equivalence(aim.margin, spread.sd_in_unit, aim.seeds, aim.alpha, paired),
         }
         if aim.margin > 0
+        else None,
+        "sequential": [
+            {
+                "effect": effect,
+                **asdict(stopping(effect, spread.sd_in_unit, aim.margin, aim.looks, aim.alpha, aim.contrasts)),
+            }
+            for effect in (0.0, *aim.effects)
+        ]
+        if aim.looks and paired
         else None,
     }
 

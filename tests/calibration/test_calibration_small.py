@@ -5,6 +5,7 @@ from dataclasses import replace
 import pytest
 
 from study.stats.simulate import Truth, scenario
+from tests.calibration import sequential
 from tests.calibration.calibrate import Calibration, calibrate, power
 
 SIMULATIONS = 120
@@ -38,3 +39,24 @@ def test_a_large_effect_is_found_and_none_is_not() -> None:
     truth = scenario("A", SMALL)
     assert power(truth, 0.4, 20, seed=3).value > 0.9
     assert power(truth, 0.0, 40, seed=3).value < 0.15
+
+
+def test_200_looks_make_few_false_claims_and_the_interval_at_the_stop_holds() -> None:
+    for name in sequential.SYMMETRIC:
+        found = sequential.peeking(sequential.NULLS[name], 400, seed=4)
+        assert found.sequential < 0.06
+        assert found.at_stop > 0.95
+        assert found.naive > 0.25
+
+
+def test_the_simulation_would_notice_claims_that_are_too_many() -> None:
+    """Skewed differences are outside what is guaranteed, and show it."""
+    assert sequential.peeking(sequential.NULLS["exponential"], 400, seed=4).sequential > 0.08
+
+
+def test_a_clear_effect_takes_at_most_60_percent_of_the_fixed_designs_seeds() -> None:
+    looks = tuple(range(5, 61))
+    found = sequential.spent(1.0, looks, 1, 4000, seed=4)["e-process"]
+    assert found.median <= 0.6 * 20
+    assert found.most <= 60
+    assert found.shown > 0.989  # the power of the t test with 20 seeds

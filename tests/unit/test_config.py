@@ -149,6 +149,25 @@ REFUSED = {
     "a seed that is true": ({"design": {"seeds": [True, 0]}}, "design.seeds", "[True, 0]", "whole numbers"),
     "seeds that are true": ({"design": {"seeds": True}}, "design.seeds", "True", "a whole number"),
     "seeds in words": ({"design": {"seeds": "ten"}}, "design.seeds", "'ten'", "a whole number"),
+    "a stop of a fixed design": ({"design": {"stop": "settled"}}, "design.stop", "'settled'", "{start: 5"),
+    "an unknown stop": (
+        {"design": {"seeds": {"start": 5, "step": 5, "max": 60}, "stop": "setled"}},
+        "design.stop",
+        "'setled'",
+        "did you mean settled?",
+    ),
+    "a sequence without an end": ({"design": {"seeds": {"start": 5, "step": 5}}}, "design.seeds", "{start, step, max}"),
+    "a sequence of two seeds": (
+        {"design": {"seeds": {"start": 2, "step": 5, "max": 60}}},
+        "design.seeds",
+        "start from 3",
+    ),
+    "a sequence that ends before it starts": (
+        {"design": {"seeds": {"start": 10, "step": 5, "max": 8}}},
+        "design.seeds.start",
+        "10",
+        "8 or less",
+    ),
     "a share of a seed": ({"design": {"seeds": 2.5}}, "design.seeds", "2.5", "a whole number"),
     "dropout of everything": ({"training": {"dropout": 1.0}}, "training.dropout", "1.0", "less than 1"),
     "negative dropout": ({"training": {"dropout": -0.1}}, "training.dropout", "-0.1", "0 or more"),
@@ -262,6 +281,16 @@ def test_a_long_value_is_cut_in_the_message() -> None:
     with pytest.raises(StudyError) as caught:
         resolved(training={"loss": "x" * 1000})
     assert len(str(caught.value)) < 250
+
+
+def test_a_sequential_design_stops_when_it_is_settled_and_an_overlay_can_make_it_fixed() -> None:
+    sequence = {"start": "5", "step": 5.0, "max": 60}
+    design = resolved(design={"seeds": sequence})["design"]
+    assert (design["seeds"], design["stop"]) == ({"start": 5, "step": 5, "max": 60}, "settled")
+    assert {type(value) for value in design["seeds"].values()} == {int}
+    assert resolved(design={"seeds": sequence, "stop": "settled"})["design"] == design
+    assert resolved()["design"]["stop"] is None
+    assert resolved(design={"seeds": 20, "stop": None})["design"]["seeds"] == 20
 
 
 def test_a_factor_set_to_null_is_taken_out() -> None:

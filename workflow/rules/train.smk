@@ -38,9 +38,8 @@ rule train:
 rule collect:
     input:
         design=f"{STUDY}/design.json",
-        manifests=[
-            f"{STUDY}/train/{job.trajectory}/seeds~{job.block}.{job.key(FINGERPRINT)}.json" for job in JOBS.values()
-        ],
+        decision=last_decision,
+        manifests=lambda wildcards: manifests(growth.last_look(config, decided) if design.looks(config) else None),
     output:
         runs=f"{STUDY}/runs.parquet",
         table=report(
@@ -64,7 +63,9 @@ rule collect:
     params:
         folder=subpath(output.runs, parent=True),
         store=STORE,
+        decision=lambda wildcards, input: [f"--decision={input.decision}"] if design.looks(config) else [],
     message:
         "Collecting the records"
     shell:
-        "python -m study collect {input.design:q} --store {params.store:q} --out {params.folder:q} 2> {log:q}"
+        "python -m study collect {input.design:q} --store {params.store:q} {params.decision:q} --out {params.folder:q} "
+        "2> {log:q}"

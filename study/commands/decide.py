@@ -1,0 +1,23 @@
+"""`study decide`: which contrasts of a sequential study are settled, and which get more seeds."""
+
+import argparse
+from pathlib import Path
+
+from study import growth
+from study import plan as plans
+from study.records import Store
+
+
+def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    parser = subparsers.add_parser("decide", help="look at a sequential study: what is settled, what gets more seeds")
+    parser.add_argument("design", type=Path, help="the design.json of the study")
+    parser.add_argument("--seeds", type=int, required=True, help="the number of seeds to look at, one of the looks")
+    parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
+    parser.add_argument("--out", required=True, type=Path, help="the file to write the decision to")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    decision = growth.decide(plans.read(arguments.design), Store(arguments.store), arguments.seeds)
+    growth.write(decision, arguments.out)
+    print(f"[study] {decision.line}")

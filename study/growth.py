@@ -1,0 +1,189 @@
+"""How a sequential study grows: from the records so far to the contrasts that need more seeds.
+
+A decision is a function of the configuration and the records alone. It is made anew from the first look on whenever it
+is needed, so that a study that was interrupted, or that found records of another, takes the same course.
+
+The Snakefile imports this module in every job, so it imports the standard library alone.
+"""
+
+import itertools
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from study import design, outcome
+from study.errors import StudyError
+from study.files import write_json
+from study.trainers.declared import level_text
+
+if TYPE_CHECKING:
+    from study.plan import Plan
+    from study.records import Store
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a look decided.
+
+    Attributes:
+        seeds: the number of seeds that were looked at.
+        open: the levels whose contrasts need more seeds; none are left where all are settled or the budget is spent.
+        unsettled: the levels whose contrasts are not settled.
+        allocation: the number of seeds that each level has been given.
+        verdicts: the verdict on each contrast so far, by level.
+    """
+
+    seeds: int
+    open: tuple[str, ...]
+    unsettled: tuple[str, ...]
+    allocation: dict[str, int]
+    verdicts: dict[str, str]
+
+    @property
+    def line(self) -> str:
+        """The decision in one line, for a terminal."""
+        settled = [f"{level} ({verdict})" for level, verdict in self.verdicts.items() if level not in self.unsettled]
+        text = f"after {self.seeds} seeds {len(settled)} of {len(self.verdicts)} contrasts are settled"
+        if settled:
+            text += f": {', '.join(settled)}"
+        if self.open:
+            return f"{text}; more seeds for {', '.join(self.open)}"
+        return f"{text}; the budget of seeds is spent, open: {', '.join(self.unsettled)}" if self.unsettled else text
+
+
+def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
+    """Decide after `seeds` seeds, from the records of the runs that the earlier looks asked for.
+
+    Raises:
+        StudyError: the design has no such look, or a record is missing or damaged.
+    """
+    import pandas as pd
+
+    from study.stats.sequential_path import paths
+    from study.stats.table import build_table
+
+    config = plan.config
+    looks = design.looks(config)
+    if seeds not in looks:
+        known = ", ".join(map(str, looks)) or "none, as design.seeds is a fixed number"
+        raise StudyError(f"no look at {seeds} seeds in the design; its looks: {known}")
+    ((focus, control),) = config["design"]["control"].items()
+    control = level_text(control)
+    open_ = [name for name in map(level_text, config["design"]["factors"][focus]) if name != control]
+    allocation = dict.fromkeys([control, *open_], 0)
+    columns = outcome.columns(config)
+    rows: list[dict[str, Any]] = []
+    for look in looks[: looks.index(seeds) + 1]:
+        before, allocation = allocation, allocation | dict.fromkeys([control, *open_], look)
+        rows += _rows(plan, store, before, allocation)
+        factors = [focus, *(name for name in config["design"]["factors"] if name != focus)]
+        table = build_table(
+            pd.DataFrame(rows),
+            factors,
+            control,
+            "seed",
+            successes=columns.get("successes"),
+            trials=columns.get("trials"),
+            response=columns.get("response"),
+            higher_is_better=outcome.better(config) == "higher",
+        )
+        found = paths(table.measured(), looks, margin=outcome.margin(config), alpha=config["plan"]["alpha"])
+        open_ = [path.level for path in found if path.settled_at is None]
+        if not open_:
+            break
+    if config["design"]["negative_control"]:
+        allocation[design.NEGATIVE_CONTROL] = allocation[control]
+    return Decision(
+        seeds=look,
+        open=tuple(open_) if look < looks[-1] else (),
+        unsettled=tuple(open_),
+        allocation=allocation,
+        verdicts={path.level: path.looks[-1].verdict for path in found},
+    )
+
+
+def write(decision: Decision, path: Path | str) -> None:
+    """Write a decision as JSON."""
+    write_json(path, {"schema": SCHEMA} | asdict(decision))
+
+
+def read(path: Path | str) -> Decision:
+    """Read what `write` wrote.
+
+    Raises:
+        StudyError: missing, damaged, or of another schema.
+    """
+    try:
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        if content.pop("schema") != SCHEMA:
+            raise ValueError
+        return Decision(**content | {"open": tuple(content["open"]), "unsettled": tuple(content["unsettled"])})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise StudyError(f"{path}: no readable decision; remove it and run your `snakemake` command again") from None
+
+
+def last_look(config: dict[str, Any], decided: Callable[[int], Decision]) -> int:
+    """The look that ends a sequential study: the first after which no contrast gets more seeds.
+
+    Args:
+        decided: the decision of a look, of those up to the one that is asked for.
+    """
+    return next(look for look in design.looks(config) if not decided(look).open)
+
+
+def jobs(config: dict[str, Any], look: int, decided: Callable[[int], Decision]) -> list[design.Job]:
+    """The jobs that a sequential study needs up to a look; `decided` as in `last_look`, of earlier looks.
+
+    A trajectory is trained on while it carries the control or an open contrast.
+    """
+    ((focus, control),) = config["design"]["control"].items()
+    always = {level_text(control), design.NEGATIVE_CONTROL}
+    needed: list[design.Job] = []
+    open_: tuple[str, ...] | None = None
+    start = 0
+    for end in (at for at in design.looks(config) if at <= look):
+        for job in design.jobs(config):
+            levels = {level_text(cell.levels[focus]) for cell in job.cells}
+            if start <= job.seeds[0] < end and (open_ is None or levels & (always | set(open_))):
+                needed.append(job)
+        if end < look:
+            start, open_ = end, decided(end).open
+    return needed
+
+
+def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
+    """The seeds of each level that a sequential study has asked for so far; None for a fixed design: it asks for all.
+
+    Args:
+        folder: the study's, with the decisions in looks/.
+    """
+    looks = design.looks(config)
+    if not looks:
+        return None
+    (focus,) = config["design"]["control"]
+    asked = {level_text(level): looks[0] for level in design.factors(config)[focus]}
+    always = {level_text(config["design"]["control"][focus]), design.NEGATIVE_CONTROL}
+    for look, following in itertools.pairwise(looks):
+        path = folder / "looks" / f"seeds~{look}.json"
+        if not path.exists() or not (open_ := read(path).open):
+            break
+        asked |= {level: following for level in asked if level in (*open_, *always)}
+    return asked
+
+
+def _rows(plan: "Plan", store: "Store", before: dict[str, int], allocation: dict[str, int]) -> list[dict[str, Any]]:
+    """The runs that `allocation` has beyond `before`."""
+    from study.collect import outcome_of
+
+    (focus,) = plan.config["design"]["control"]
+    rows = []
+    for run_id, cell, seed in plan.runs():
+        level = level_text(cell.levels[focus])
+        if level in allocation and before[level] <= seed < allocation[level]:
+            levels = {name: level_text(value) for name, value in cell.levels.items()}
+            rows.append({**levels, "seed": seed, **outcome_of(store.load(run_id))})
+    return rows
