@@ -115,7 +115,8 @@ class _Columns:
         """Append the rows of the run at `place`; what a run lacks, or others lack, is None."""
         length = len(next(iter(columns.values())))
         for name in columns:
-            self._columns.setdefault(name, [None] * len(self.places))
+            if name not in self._columns:
+                self._columns[name] = [None] * len(self.places)
         for name, values in self._columns.items():
             values.extend(columns.get(name) or [None] * length)
         self.places.extend([place] * length)
