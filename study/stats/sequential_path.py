@@ -70,8 +70,8 @@ def paths(
     at more blocks than the table has are still to come. So the answer is a function of the runs alone.
 
     All claims about all arms at all looks are true at once with probability 1 - alpha or more (Bonferroni over the
-    arms): of "better", "worse" and "equivalent" at most one can be false for an arm's true difference in one direction,
-    and the evidence against that one is monotone in the difference.
+    arms). What can be false of an arm without a difference is either direction, at half its level each; of one beyond
+    the margin equivalence and the wrong direction, and the evidence for the latter is smaller than that for the former.
     """
     scale = table.scales()[-1]
     grid = outcome_grid(table, table.values(scale))
