@@ -11,6 +11,7 @@ from study.growth import Decision
 from study.plan import Plan
 from study.records import Record, Score, Store
 from study.status import Survey
+from study.trainers.builtin import origin
 from tests import examples
 from tests.examples import resolved
 
@@ -23,7 +24,7 @@ RIGHT = {"none": 9000, "keras": 9600, "libs": 9003}
 
 @pytest.fixture
 def plan() -> Plan:
-    return Plan(resolved(design={"factors": FACTORS, "seeds": SEQUENCE}), "d" * 64)
+    return Plan(resolved(design={"factors": FACTORS, "seeds": SEQUENCE}), origin("d" * 64))
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_what_is_settled_gets_no_more_seeds_and_the_control_as_many_as_any(plan:
 
 
 def test_the_negative_control_has_as_many_seeds_as_the_control(plan: Plan, store: Store) -> None:
-    again = Plan(resolved(design={"factors": FACTORS, "seeds": SEQUENCE, "negative_control": True}), "d" * 64)
+    again = Plan(resolved(design={"factors": FACTORS, "seeds": SEQUENCE, "negative_control": True}), origin("d" * 64))
     fill(again, store, dict.fromkeys([*RIGHT, design.NEGATIVE_CONTROL], 5))
     decision = growth.decide(again, store, 5)
     assert decision.allocation[design.NEGATIVE_CONTROL] == 5
