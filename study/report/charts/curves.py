@@ -207,16 +207,17 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str
     ]
     mine = alt.Chart().transform_filter(f"datum.kind === 'run' && datum.block === {HIGHLIGHT}")
     single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True)
-    # Unseen until the pointer meets them: the page then highlights their block in this figure.
+    # Unseen until the pointer meets them: the page then highlights their block in this figure. Above the dashed lines,
+    # which would take the pointer from them.
     runs = alt.Chart().transform_filter("datum.kind === 'run'")
     unseen = runs.mark_line(strokeWidth=5, opacity=0, clip=True, aria=False)
     points = bands.mark_point(filled=True, size=34, opacity=1)
     layers = alt.layer(
         bands.mark_area(opacity=0.16).encode(x=x, y=alt.Y(f"{low}:Q"), y2=f"{high}:Q", color=colour),
-        unseen.encode(x=x, y=alt.Y(f"{field}:Q"), detail=["block:N", "arm:N"], tooltip=told),
         bands.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour),
-        points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip),
         single.encode(x=x, y=alt.Y(f"{field}:Q"), color=colour, detail="block:N"),
+        unseen.encode(x=x, y=alt.Y(f"{field}:Q"), detail=["block:N", "arm:N"], tooltip=told),
+        points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip),
     ).properties(height=HEIGHT)
     chart = small_multiples(layers, "cell", cells, "curves")
     return finished(chart, facets=len(cells), columns=columns(results), narrowest=230, axis=58)
