@@ -1,15 +1,18 @@
 """A sequential study grows look by look, spends nothing on what is settled, and takes the same course after a kill."""
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 
 from study import growth
 from study.records import Store
+from tests.examples import PROJECT
 from tests.workflow.conftest import Changes, Study
 from tests.workflow.test_resume import kill_when
 from tests.workflow.test_workflow import NOTHING, trained
@@ -99,3 +102,20 @@ def test_a_larger_budget_goes_on_where_the_smaller_ended(grown: tuple[Study, str
     study = grown[0].copy(tmp_path / "copy")
     words = study.succeed("--until", "collect", design={"seeds": {"max": 9}})
     assert trained(words) == ["lr~0.002, seeds 7-8", "lr~0.0021, seeds 7-8"]
+
+
+def test_a_study_with_a_trainer_of_its_own_grows_likewise(tmp_path: Path) -> None:
+    """A number of which less is better, from a command: the losses of the shipped example."""
+    changes = yaml.safe_load((PROJECT / "examples/spirals/config.yaml").read_text())
+    changes["design"]["seeds"] = {"start": 3, "step": 3, "max": 12}
+    shutil.copytree(PROJECT / "examples", tmp_path / "examples")
+    study = Study(tmp_path, changes)
+    words = study.succeed()
+    assert "settled: he (better and matters)" in words
+    last = growth.read(max(study.result("looks").iterdir(), key=lambda path: int(path.stem.removeprefix("seeds~"))))
+    assert last.verdicts == {"he": "better and matters"}
+    assert last.open == ()
+    assert len(study.stored()) == 2 * 2 * last.seeds < 2 * 2 * 12
+    (row,) = [row for row in json.loads(study.result("analysis/contrasts.json").read_text()) if row["level"] == "he"]
+    assert row["verdict"] == "better and matters"
+    assert row["ci_high"] < 0
