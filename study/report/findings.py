@@ -45,7 +45,7 @@ def checks(results: Results) -> tuple[str, ...]:
         return ()
     block = results.block or "run"
     parts = []
-    rows = [row for row in found["influence"] if row.get("sign_changes") is not None]
+    rows = [row for row in found["influence"] or () if row.get("sign_changes") is not None]
     if rows:
         turned = [results.focus.label(row["level"]) for row in rows if row["sign_changes"]]
         parts.append(

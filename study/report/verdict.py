@@ -166,7 +166,8 @@ def _collapse_headline(results: Results, fallen: Sequence[ArmVerdict], compared:
     base = collapse_row(results, results.control)
     names = listing([f"{arm.name} in {arm.collapsed} runs" for arm in fallen])
     who = f"{len(fallen)} of the {compared} compared with {control}" if compared > 1 else "What is compared"
-    text = f"{who} {'collapse' if len(fallen) > 1 else 'collapses'}{_below(results)}: {names}"
+    verb = "collapse" if results.collapse and results.collapse["threshold"] is not None else "diverge"
+    text = f"{who} {verb}{'s' if len(fallen) == 1 else ''}{_below(results)}: {names}"
     text += f", {control} in {of(base['collapsed'], base['runs'])}." if base else "."
     rows = [row for arm in fallen if (row := _mechanism(results, arm.level)) is not None]
     recovered, collapsed = (sum(row[key] for row in rows) for key in ("recovered_by_population", "collapsed"))
@@ -204,7 +205,8 @@ def _notes(results: Results, arms: Sequence[ArmVerdict]) -> list[str]:
     control = collapse_row(results, results.control)
     if control and control["collapsed"]:
         count = of(control["collapsed"], control["runs"])
-        too = " too" if any(arm.label == COLLAPSES for arm in arms) else ""
+        rows = (collapse_row(results, arm.level) for arm in arms)
+        too = " too" if any(row and row["collapsed"] for row in rows) else ""
         notes.append(
             f"The control, {results.focus.label(results.control)}, collapses{too}: {count} runs{_below(results)}."
         )

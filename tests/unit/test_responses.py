@@ -174,7 +174,7 @@ def test_a_weights_and_biases_export_is_read_as_it_comes(tmp_path: Path, capsys:
     (row,) = [r for r in json.loads((out / "contrasts.json").read_text()) if r["level"] == "adam"]
     assert row["estimate"] == pytest.approx(contrast(expected, "adam")["estimate"], rel=1e-9)
     assert main(["report", str(out)]) == 0
-    assert "Better than sgd by enough to matter (margin ±0.1 nats)" in capsys.readouterr().out
+    assert "Better than sgd by enough to matter (margin ±0.1\N{NARROW NO-BREAK SPACE}nats)" in capsys.readouterr().out
     page = (out / "report.html").read_text()
     assert "It cannot know whether the question" in page
     assert "Left out, as they have no outcome: 1 crashed and 1 running" in page

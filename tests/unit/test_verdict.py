@@ -153,7 +153,7 @@ def test_all_runs_diverged_is_no_comparison(tmp_path: Path) -> None:
     runs = {"planned": 18, "done": 18, "ok": 0, "diverged": 18, "missing": 0}
     rows = [contrast("a", 0.0, 0.0, 0.0, "equivalent")]
     found = verdict(results(tmp_path, rows, provenance={"runs": runs}))
-    assert words(found) == "Nothing to compare: all 18 runs diverged, no network was trained."
+    assert words(found) == "Nothing to compare: all 18 runs diverged."
     assert not found.arms
 
 

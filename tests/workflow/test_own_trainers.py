@@ -44,7 +44,8 @@ def stored(folder: Path) -> dict[str, tuple[int, bytes]]:
 def words(page: Path) -> str:
     """What stands on the page, without its figures' data and its scripts."""
     text = page.read_text().split('id="report-data"')[0]
-    return re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<style>.*?</style>", "", text))
+    text = re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<style>.*?</style>", "", text))
+    return text.replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.parametrize(
