@@ -100,7 +100,9 @@ def test_these_tests_run_in_the_environment_of_the_lock() -> None:
 
 def test_every_rule_can_use_the_conda_environment() -> None:
     rules = "".join(path.read_text() for path in (PROJECT / "workflow/rules").glob("*.smk"))
-    assert len(re.findall(r"^ *rule ", rules, re.MULTILINE)) == rules.count('"../../environment.yml"') > 0
+    assert (
+        len(re.findall(r"^ *(?:rule|checkpoint) ", rules, re.MULTILINE)) == rules.count('"../../environment.yml"') > 0
+    )
     # Snakemake copies the file away, where a relative path leads nowhere.
     assert not any(line.startswith(("-", ".")) for line in PIP_LINES)
 
