@@ -92,10 +92,6 @@ def test_a_study_killed_after_a_look_takes_the_same_course_to_the_same_bits(
     study.succeed()
     assert decisions(study) == decisions(original)
     assert study.bits() == original.bits()
-    # A decision that is lost is made again, and nothing is trained for it.
-    study.result("looks/seeds~5.json").unlink()
-    assert trained(study.succeed()) == []
-    assert decisions(study) == decisions(original)
 
 
 def test_a_larger_budget_goes_on_where_the_smaller_ended(grown: tuple[Study, str], tmp_path: Path) -> None:
