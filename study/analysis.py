@@ -1,17 +1,14 @@
-"""Every inference on a table of runs, and the files that hold it. docs/analysis-files.md describes each file."""
+"""Every inference on a table of runs. docs/analysis-files.md describes each."""
 
-import csv
-import io
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, is_dataclass, replace
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from study.analysis_files import plain
 from study.errors import StudyError
-from study.files import replacing, write_json, write_text
 from study.stats.anova import anova
 from study.stats.collapse import collapse
 from study.stats.contrasts import compare_with_control, effects, interaction_parts
@@ -138,7 +135,7 @@ def analyse(
     }
     results |= _of_full_cells(table, plan, results["contrasts"], absent)
     results["analysis"] = _description(everything, plan, words, absent)
-    return {name: _plain(value) for name, value in results.items()}
+    return {name: plain(value) for name, value in results.items()}
 
 
 def describe(
@@ -162,7 +159,7 @@ def describe(
         "runs": _runs(table),
         "analysis": _description(table, plan, words, {"contrasts": reason}),
     }
-    return {name: _plain(value) for name, value in results.items()}
+    return {name: plain(value) for name, value in results.items()}
 
 
 def _of_full_cells(
@@ -183,38 +180,6 @@ def _of_full_cells(
         "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
         "power": _power(table, plan, absent),
     }
-
-
-def write(results: Mapping[str, Any], folder: Path | str) -> None:
-    """Write each result as NAME.json, and each that is a list of rows as NAME.csv too; a table of runs as Parquet.
-
-    A file of an earlier analysis that has no result now is removed: files of two analyses do not lie side by side.
-
-    Raises:
-        StudyError: the folder is a file, or cannot be written to.
-    """
-    folder = Path(folder)
-    if folder.exists() and not folder.is_dir():
-        raise StudyError(f"{folder}: is a file, a folder is needed; name another with --out")
-    try:
-        _write_files(results, folder)
-    except OSError as error:
-        raise StudyError(f"{folder}: cannot be written to ({error.strerror}); name another with --out") from None
-
-
-def _write_files(results: Mapping[str, Any], folder: Path) -> None:
-    for name, value in results.items():
-        if isinstance(value, pd.DataFrame):
-            with replacing(folder / f"{name}.parquet") as path:
-                value.to_parquet(path, index=False)
-            continue
-        if value is None:
-            (folder / f"{name}.json").unlink(missing_ok=True)
-            (folder / f"{name}.csv").unlink(missing_ok=True)
-            continue
-        write_json(folder / f"{name}.json", value)
-        if isinstance(value, list):
-            write_text(folder / f"{name}.csv", _as_csv(value))
 
 
 def _rng(part: str) -> np.random.Generator:
@@ -409,39 +374,3 @@ def _description(table: RunTable, plan: Plan, words: Words | None, absent: dict[
         "without_number": words.without_number if words else 0,
         "absent": absent,
     }
-
-
-def _plain(value: Any) -> Any:
-    """Values that JSON knows, or a table: dataclasses become objects, arrays lists, infinite numbers and NaN None."""
-    if isinstance(value, pd.DataFrame):
-        return value
-    if is_dataclass(value) and not isinstance(value, type):
-        value = asdict(value)
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (str, bool, int)) or value is None:
-        return value
-    if isinstance(value, (np.bool_, np.integer)):
-        return value.item()
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
-    if isinstance(value, (Sequence, np.ndarray)):
-        return [_plain(item) for item in value]
-    raise TypeError(f"no JSON for {type(value).__name__}")
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV. An object inside a row becomes one column for each key, "field.key" if a field has that name."""
-    fields = {name for row in rows for name in row}
-    flat = []
-    for row in rows:
-        columns: dict[str, Any] = {}
-        for name, value in row.items():
-            entries = value.items() if isinstance(value, dict) else [(name, value)]
-            columns |= {key if key == name or key not in fields else f"{name}.{key}": entry for key, entry in entries}
-        flat.append(columns)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from study.analysis import Plan, analyse
-from study.analysis import write as write_analysis
+from study.analysis_files import write as write_analysis
 from study.files import write_json
 from study.mechanism import mechanism
 from study.stats.sequential_path import paths

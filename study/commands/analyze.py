@@ -96,10 +96,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     # The matrices are small: more threads only get in each other's way, and their number would show in the last bits.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from study import analysis
+    from study import analysis, analysis_files
     from study.stats.table import build_table, read_frame
     from study.tracker import ended_runs
 
+    analysis_files.check_folder(arguments.out)
     factors = dict(_named(text, "--factor") for text in arguments.factor)
     block = None if arguments.block == "none" else _named(arguments.block, "--block")
     focus, _, level = arguments.control.partition("=")
@@ -135,7 +136,7 @@ def run(arguments: argparse.Namespace) -> None:
         found = analysis.analyse(table, plan, curves, words)
     else:
         found = analysis.describe(table, plan, curves, words, arguments.describe)
-    analysis.write(found, arguments.out)
+    analysis_files.write(found, arguments.out)
 
 
 def _named(text: str, option: str) -> tuple[str, str]:

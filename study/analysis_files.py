@@ -1,0 +1,90 @@
+"""The files of an analysis, each a result. docs/analysis-files.md describes them."""
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.errors import StudyError
+from study.files import replacing, write_json, write_text
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse what results cannot be written to, before the time to make them is spent.
+
+    Raises:
+        StudyError: the folder is a file.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise StudyError(f"{folder}: is a file, a folder is needed; name another with --out")
+
+
+def write(results: Mapping[str, Any], folder: Path | str) -> None:
+    """Write each result as NAME.json, and each that is a list of rows as NAME.csv too; a table of runs as Parquet.
+
+    A file of an earlier analysis that has no result now is removed: files of two analyses do not lie side by side.
+
+    Raises:
+        StudyError: the folder cannot be written to.
+    """
+    folder = Path(folder)
+    try:
+        _write_files(results, folder)
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot be written to ({error.strerror}); name another with --out") from None
+
+
+def _write_files(results: Mapping[str, Any], folder: Path) -> None:
+    for name, value in results.items():
+        if isinstance(value, pd.DataFrame):
+            with replacing(folder / f"{name}.parquet") as path:
+                value.to_parquet(path, index=False)
+            continue
+        if value is None:
+            (folder / f"{name}.json").unlink(missing_ok=True)
+            (folder / f"{name}.csv").unlink(missing_ok=True)
+            continue
+        write_json(folder / f"{name}.json", value)
+        if isinstance(value, list):
+            write_text(folder / f"{name}.csv", _as_csv(value))
+
+
+def plain(value: Any) -> Any:
+    """Values that JSON knows, or a table: dataclasses become objects, arrays lists, infinite numbers and NaN None."""
+    if isinstance(value, pd.DataFrame):
+        return value
+    if is_dataclass(value) and not isinstance(value, type):
+        value = asdict(value)
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (str, bool, int)) or value is None:
+        return value
+    if isinstance(value, (np.bool_, np.integer)):
+        return value.item()
+    if isinstance(value, (float, np.floating)):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, (Sequence, np.ndarray)):
+        return [plain(item) for item in value]
+    raise TypeError(f"no JSON for {type(value).__name__}")
+
+
+def _as_csv(rows: list[dict[str, Any]]) -> str:
+    """Rows as CSV. An object inside a row becomes one column for each key, "field.key" if a field has that name."""
+    fields = {name for row in rows for name in row}
+    flat = []
+    for row in rows:
+        columns: dict[str, Any] = {}
+        for name, value in row.items():
+            entries = value.items() if isinstance(value, dict) else [(name, value)]
+            columns |= {key if key == name or key not in fields else f"{name}.{key}": entry for key, entry in entries}
+        flat.append(columns)
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    return text.getvalue()
