@@ -42,7 +42,8 @@ OBJECTS = {
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("analysis")
-    assert cli.main(["analyze", str(TABLE), *COUNTS, *DESIGN, "--out", str(folder)]) == 0
+    options = [*COUNTS, *DESIGN, "--collapse-below", "0.9"]
+    assert cli.main(["analyze", str(TABLE), *options, "--out", str(folder)]) == 0
     return folder
 
 

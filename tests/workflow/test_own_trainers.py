@@ -51,11 +51,15 @@ def words(page: Path) -> str:
 @pytest.mark.parametrize(
     ("name", "line", "absent"),
     [
-        ("digits", "Worse than raw pixels: standardised pixels, −1.08 pp", ("images", "moving", "collapse", "dropout")),
+        (
+            "digits",
+            "Worse than raw pixels: standardised pixels, −1.08 pp",
+            ("images", "moving", "How often runs collapse", "dropout"),
+        ),
         (
             "spirals",
             "Better than small (sd 0.1) by enough to matter (margin ±0.05 nats): He",
-            ("accuracy", "Odds", "pp"),
+            ("accuracy", "Odds", " pp"),
         ),
     ],
 )
