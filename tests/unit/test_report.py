@@ -207,7 +207,7 @@ def test_the_study_without_optional_files_is_a_page_without_their_sections(copy:
             path.unlink()
     for name in ("mechanism.json", "provenance.json", "curves.parquet", "statistics_gap.parquet", "runs.parquet"):
         (copy / name).unlink()
-    (copy / "analysis" / "runs.parquet").unlink(missing_ok=True)
+    (copy / "analysis" / "runs.parquet").unlink()
     page_ = render(read_results(copy))
     assert set(payload(page_)["figures"]) == {"effects"}
     assert "Verdict" in page_
