@@ -78,12 +78,10 @@
         if (block !== undefined && block !== null) follow(block === followed ? null : block);
       });
       // A single run's line is unseen until the pointer meets it; its block then shows in this chart alone.
-      view.addEventListener("pointerover", (_, item) => {
-        if (followed === null && item && item.datum && item.datum.kind === "run" && item.mark.marktype === "line") view.signal("highlight", item.datum.block).runAsync();
-      });
-      view.addEventListener("pointerout", (_, item) => {
-        if (followed === null && item && item.mark && item.mark.marktype === "line") view.signal("highlight", null).runAsync();
-      });
+      const show = (block) => { view.signal("highlight", block).runAsync(); tell(block); };
+      const single = (item) => followed === null && item && item.datum && item.datum.kind === "run" && item.mark.marktype === "line";
+      view.addEventListener("pointerover", (_, item) => { if (single(item)) show(item.datum.block); });
+      view.addEventListener("pointerout", (_, item) => { if (single(item)) show(null); });
       views.push(view);
     }
     drawn.set(key, views);
@@ -103,17 +101,20 @@
       }
     }
     document.querySelectorAll("select.follow").forEach((select) => { select.value = block === null ? "" : block; });
+    const end = document.createElement("button");
+    end.type = "button";
+    end.textContent = "Show all";
+    end.addEventListener("click", () => follow(null));
+    tell(block, end);
+  }
+
+  // The name of a highlighted block, with what more there is to it; null takes it away.
+  function tell(block, ...more) {
     const badge = document.getElementById("followed");
     badge.hidden = block === null;
-    badge.replaceChildren();
-    if (block !== null) {
-      const label = document.querySelector("select.follow").parentElement.firstChild.textContent.trim();
-      const end = document.createElement("button");
-      end.type = "button";
-      end.textContent = "Show all";
-      end.addEventListener("click", () => follow(null));
-      badge.append(`${label} ${block} `, end);
-    }
+    if (block === null) return badge.replaceChildren();
+    const label = document.querySelector("select.follow").parentElement.firstChild.textContent.trim();
+    badge.replaceChildren(`${more.length ? label : label.replace(/^\S+ /, "")} ${block} `, ...more);
   }
 
   function save(blob, name) {

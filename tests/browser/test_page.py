@@ -100,12 +100,12 @@ def test_pointing_at_a_learning_curve_shows_single_runs(opened: Opened) -> None:
         " return [p.x, p.y]; }"
     )
     opened.page.mouse.move(x, y)
-    opened.page.locator("#vg-tooltip-element.visible").wait_for()
     opened.page.wait_for_function(f"document.querySelectorAll(`{dashed}`).length > 0")
-    assert re.search(r"seed\s*\d", opened.page.locator("#vg-tooltip-element").inner_text())
-    assert opened.page.locator("#followed").is_hidden()
+    assert re.fullmatch(r"seed \d", opened.page.locator("#followed").inner_text().strip())
+    assert opened.page.locator("#followed button").count() == 0
     opened.page.mouse.move(2, 2)
     opened.page.wait_for_function(f"document.querySelectorAll(`{dashed}`).length === 0")
+    assert opened.page.locator("#followed").is_hidden()
 
 
 def test_a_seed_can_be_followed_from_the_keyboard(opened: Opened) -> None:

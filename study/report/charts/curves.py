@@ -200,11 +200,6 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str
         alt.Tooltip("epoch:Q", title="epoch"),
         alt.Tooltip("words:N", title="median (middle 80 %)"),
     ]
-    told = [
-        alt.Tooltip("block:N", title=results.block or "run"),
-        alt.Tooltip("arm:N", title=results.focus.title),
-        alt.Tooltip("cell:N", title="cell"),
-    ]
     mine = alt.Chart().transform_filter(f"datum.kind === 'run' && datum.block === {HIGHLIGHT}")
     single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True)
     # Unseen until the pointer meets them: the page then highlights their block in this figure. Above the dashed lines,
@@ -216,7 +211,7 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str
         bands.mark_area(opacity=0.16).encode(x=x, y=alt.Y(f"{low}:Q"), y2=f"{high}:Q", color=colour),
         bands.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour),
         single.encode(x=x, y=alt.Y(f"{field}:Q"), color=colour, detail="block:N"),
-        unseen.encode(x=x, y=alt.Y(f"{field}:Q"), detail=["block:N", "arm:N"], tooltip=told),
+        unseen.encode(x=x, y=alt.Y(f"{field}:Q"), detail=["block:N", "arm:N"]),
         points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip),
     ).properties(height=HEIGHT)
     chart = small_multiples(layers, "cell", cells, "curves")
