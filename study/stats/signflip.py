@@ -13,6 +13,8 @@ MOST_BLOCKS = 20
 RANDOM_PATTERNS = 100_000
 RANDOM_SUBSETS = 20_000
 _CHUNK = 1 << 14
+# Random signs held at once, 128 MB of them.
+_SIGNS = 2**24
 # Sums of one pattern differ by rounding, depending on the order of addition; equal ones shall count as ties.
 _TIE = 1e-9
 
@@ -153,6 +155,7 @@ def _all_sums(d: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def _random_sums(d: np.ndarray, patterns: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    for start in range(0, patterns, _CHUNK):
-        size = min(_CHUNK, patterns - start)
+    step = max(1, min(_CHUNK, _SIGNS // len(d)))
+    for start in range(0, patterns, step):
+        size = min(step, patterns - start)
         yield (1.0 - 2.0 * rng.integers(0, 2, size=(size, len(d)), dtype=np.int8)) @ d
