@@ -34,12 +34,10 @@ def on_scale(
     """
     if scale == "response":
         return frame[response].to_numpy(dtype=float)
+    if scale not in ("log_odds", "pp"):
+        raise ValueError(f"unknown scale {scale!r}; log_odds, pp or response")
     k, n = frame[successes].to_numpy(dtype=float), frame[trials].to_numpy(dtype=float)
-    if scale == "log_odds":
-        return log_odds_of_error(k, n)
-    if scale == "pp":
-        return 100.0 * k / n
-    raise ValueError(f"unknown scale {scale!r}; log_odds, pp or response")
+    return log_odds_of_error(k, n) if scale == "log_odds" else 100.0 * k / n
 
 
 @dataclass(frozen=True)

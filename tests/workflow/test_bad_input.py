@@ -40,7 +40,7 @@ PLANS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "equal seeds": (
         {"design": {"seeds": [1, 1]}},
-        r"configuration: design\.seeds is \[1, 1\]; allowed: .* different whole numbers from 0",
+        r"configuration: design\.seeds is \[1, 1\]; allowed: .* different whole numbers from 0, .*",
     ),
     "a folder that is none": (
         {"data": {"source": "nowhere"}},
