@@ -21,7 +21,7 @@ study: $(READY) ## the full study of config.yaml, on all cores of this machine (
 	$(BIN)/snakemake --cores all
 
 test: $(READY) ## the whole test suite
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder
 
 check: $(READY) ## formatting, lint and types
 	$(BIN)/ruff check

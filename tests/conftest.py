@@ -1,7 +1,9 @@
 """Fixtures of more than one test module."""
 
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,16 @@ from study.trainers.builtin import origin
 from study.training import data
 from study.training.job import prepare_tensorflow
 from tests.examples import idx_bytes, resolved
+
+BROWSER_ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 # One thread, as in every run: with more, sums are split otherwise and the bits change.
 os.environ.update(TF_NUM_INTRAOP_THREADS="1", TF_NUM_INTEROP_THREADS="1")
@@ -43,3 +55,16 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small_plan() -> Plan:
     """bn {none, keras} x dropout {0.0, 0.3} x 3 seeds, of images that nobody has."""
     return Plan(resolved(), origin("d" * 64))
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator:
+    """Headless Chromium; one a process, as Playwright allows no second loop."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    path = next((found for name in BROWSERS if (found := shutil.which(name))), None)
+    if path is None:
+        pytest.skip(f"no browser: none of {', '.join(BROWSERS)} is installed")
+    with playwright.sync_playwright() as running:
+        chromium = running.chromium.launch(executable_path=path, args=list(BROWSER_ARGUMENTS))
+        yield chromium
+        chromium.close()

@@ -1,7 +1,5 @@
-"""A real browser, and the pages to open in it."""
+"""The pages to open in a browser."""
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,15 +7,6 @@ import pytest
 from study.report.page import build
 from tests.report_fixture import Arm, Scenario, write_results
 
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 HOSTILE = Scenario(
     arms=(
         Arm("none", "<script>window.hacked = 1</script>"),
@@ -31,19 +20,6 @@ HOSTILE = Scenario(
     question="<script>window.hacked = 4</script>?",
     title="<img src=x onerror=window.hacked=5>",
 )
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator:
-    """Headless Chromium."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    path = next((found for name in NAMES if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip(f"no browser: none of {', '.join(NAMES)} is installed")
-    with playwright.sync_playwright() as running:
-        chromium = running.chromium.launch(executable_path=path, args=list(ARGUMENTS))
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,10 @@
 
 import json
 import re
-import shutil
 import subprocess
 import zipfile
 from pathlib import Path
-
-import pytest
+from typing import Any
 
 from tests.workflow.conftest import Study
 
@@ -61,21 +59,15 @@ def test_the_captions_state_methods_categories_and_labels(finished: Study) -> No
     assert "Kenward and Roger" in front
 
 
-def test_the_page_works_inside_it(finished: Study) -> None:
-    sync_api = pytest.importorskip("playwright.sync_api")
-    path = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
-    if path is None:
-        pytest.skip("no browser is installed")
+def test_the_page_works_inside_it(finished: Study, browser: Any) -> None:
     offline(finished, "report.html")
-    with sync_api.sync_playwright() as running:
-        browser = running.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page()
-        requests: list[str] = []
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto((finished.folder / "report.html").as_uri())
-        page.get_by_text("Verdict", exact=True).first.click()
-        page.get_by_text("the report, one page").first.wait_for()
-        page.locator("a[iconname=eye]").first.click()
-        page.frame_locator("iframe").locator("html[data-ready=yes]").wait_for(timeout=120_000)
-        browser.close()
+    page = browser.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+    page.goto((finished.folder / "report.html").as_uri())
+    page.get_by_text("Verdict", exact=True).first.click()
+    page.get_by_text("the report, one page").first.wait_for()
+    page.locator("a[iconname=eye]").first.click()
+    page.frame_locator("iframe").locator("html[data-ready=yes]").wait_for(timeout=120_000)
+    page.close()
     assert not [url for url in requests if url.startswith("http")]
