@@ -132,7 +132,13 @@ def _config(colour: Callable[[str], str], font: str) -> dict[str, Any]:
         "style": {
             "label": {"color": colour("ink"), "fontSize": 12},
             "value": {"color": colour("soft"), "fontSize": 12},
-            "halo": {"color": colour("paper"), "stroke": colour("paper"), "strokeWidth": 4, "fontSize": 12},
+            "halo": {
+                "color": colour("paper"),
+                "stroke": colour("paper"),
+                "strokeWidth": 8,
+                "strokeJoin": "round",
+                "fontSize": 12,
+            },
             "band": {"color": colour("band"), "opacity": 1},
             "zero": {"color": colour("soft"), "strokeWidth": 1.2, "opacity": 1},
             "median": {"color": colour("ink"), "opacity": 1},
