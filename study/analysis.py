@@ -9,27 +9,27 @@ import pandas as pd
 
 from study.analysis_files import plain
 from study.errors import StudyError
-from study.stats.anova import anova
-from study.stats.collapse import collapse
-from study.stats.contrasts import compare_with_control, effects, interaction_parts
-from study.stats.counts import counts
-from study.stats.curve_contrasts import curve_contrasts
+from study.stats.checks.diagnostics import diagnostics
+from study.stats.checks.missing import missing
+from study.stats.collapse.rates import collapse
 from study.stats.descriptives import cells, curve_bands
-from study.stats.diagnostics import diagnostics
-from study.stats.images import images
-from study.stats.luck import luck
-from study.stats.missing import missing
-from study.stats.mixed import mixed_json
-from study.stats.negative_control import negative_control, without_negative_control
-from study.stats.outcome_grid import block_means, outcome_grid
-from study.stats.power import Aim, plan_from_pilot
-from study.stats.robust import friedman
-from study.stats.sequential_path import ContrastPath, paths
-from study.stats.sequential_summary import path_rows, row_at_any_time, summary
-from study.stats.signflip import block_differences, sign_flip
-from study.stats.specification import specification_table
+from study.stats.effects.anova import anova
+from study.stats.effects.contrasts import compare_with_control, effects, interaction_parts
+from study.stats.effects.curve_contrasts import curve_contrasts
+from study.stats.effects.negative_control import negative_control, without_negative_control
+from study.stats.effects.sign_flip import block_differences, sign_flip
+from study.stats.effects.tuned import Tuned, tuned
+from study.stats.layout import block_means, outcome_grid
+from study.stats.luck.images import images
+from study.stats.luck.one_run_each import luck
+from study.stats.mixed.summary import mixed_json
+from study.stats.planning.power import Aim, plan_from_pilot
+from study.stats.robustness.counts import counts
+from study.stats.robustness.nonparametric import friedman
+from study.stats.robustness.specification_curve import specification_table
+from study.stats.sequential.path import ContrastPath, paths
+from study.stats.sequential.summary import path_rows, row_at_any_time, summary
 from study.stats.table import RunTable, level_name
-from study.stats.tuned import Tuned, tuned
 
 NAMES = (
     *("contrasts", "tuned", "mixed", "simple_effects", "interactions", "anova", "collapse", "luck", "images"),

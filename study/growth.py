@@ -63,7 +63,7 @@ def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
     """
     import pandas as pd
 
-    from study.stats.sequential_path import paths
+    from study.stats.sequential.path import paths
     from study.stats.table import build_table
 
     config = plan.config

@@ -17,7 +17,7 @@ from study.analysis import Plan, analyse
 from study.analysis_files import write as write_analysis
 from study.files import write_json
 from study.mechanism import mechanism
-from study.stats.sequential_path import paths
+from study.stats.sequential.path import paths
 from study.stats.table import build_table
 
 TRIALS = 10_000

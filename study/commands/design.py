@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
 def _outlook(design: plan.Plan) -> str:
     """What the planned seeds of the built-in networks can show, in words for a terminal."""
     from study.commands.power import describe
-    from study.stats.power import Aim, plan_from_assumptions
+    from study.stats.planning.power import Aim, plan_from_assumptions
     from study.training import data
 
     factors = design.config["design"]["factors"]

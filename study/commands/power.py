@@ -110,7 +110,7 @@ def _spent(row: dict[str, Any]) -> str:
 
 
 def _from_pilot(arguments: argparse.Namespace) -> dict[str, Any]:
-    from study.stats.power import plan_from_pilot
+    from study.stats.planning.power import plan_from_pilot
     from study.stats.table import read_table
 
     for option, value in (
@@ -141,7 +141,7 @@ def _from_pilot(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _from_assumptions(arguments: argparse.Namespace) -> dict[str, Any]:
-    from study.stats.power import plan_from_assumptions
+    from study.stats.planning.power import plan_from_assumptions
 
     for option, value in (
         ("--sd", arguments.sd),
@@ -164,7 +164,7 @@ def _from_assumptions(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def _aim(arguments: argparse.Namespace, contrasts: int, counts: bool) -> Any:
-    from study.stats.power import Aim
+    from study.stats.planning.power import Aim
 
     if arguments.contrasts is not None:
         contrasts = arguments.contrasts

@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace) -> None:
     import numpy as np
 
     from study.files import replacing
-    from study.stats.simulate import Truth, scenario, simulate
+    from study.stats.planning.simulate import Truth, scenario, simulate
 
     if arguments.null and (arguments.effect or arguments.collapse):
         raise StudyError("--null: no arm differs then; leave out --effect and --collapse")

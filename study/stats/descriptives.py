@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.stats.collapse import collapsed_runs, diverged_runs
+from study.stats.collapse.rates import collapsed_runs, diverged_runs
 from study.stats.table import RunTable, level_name, on_scale
 
 QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}

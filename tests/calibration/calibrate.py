@@ -15,10 +15,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from study.stats.anova import anova
-from study.stats.contrasts import compare_with_control
-from study.stats.outcome_grid import block_means, outcome_grid
-from study.stats.simulate import SCENARIOS, Truth, scenario, simulate
+from study.stats.effects.anova import anova
+from study.stats.effects.contrasts import compare_with_control
+from study.stats.layout import block_means, outcome_grid
+from study.stats.planning.simulate import SCENARIOS, Truth, scenario, simulate
 from study.stats.table import RunTable, build_table
 from tests.calibration import sequential
 

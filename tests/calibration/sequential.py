@@ -7,9 +7,9 @@ import numpy as np
 from scipy import stats
 
 from study.design import planned_looks
-from study.stats.power import power_of_t
-from study.stats.sequential import monitor
-from study.stats.sequential_power import prefix_moments
+from study.stats.effects.power import power_of_t
+from study.stats.sequential.e_process import monitor
+from study.stats.sequential.power import prefix_moments
 
 ALPHA = 0.05
 MANY = tuple(range(2, 202))

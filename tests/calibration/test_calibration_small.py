@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from study.stats.simulate import Truth, scenario
+from study.stats.planning.simulate import Truth, scenario
 from tests.calibration import sequential
 from tests.calibration.calibrate import Calibration, calibrate, power
 

@@ -7,7 +7,7 @@ from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import AnovaRM, anova_lm
 
-from study.stats.anova import Term, anova, noncentral_interval
+from study.stats.effects.anova import Term, anova, noncentral_interval
 from study.stats.table import build_table
 from tests.oracle import TABLES, load
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from study.stats.bounded_newton import minimise
+from study.stats.mixed.bounded_newton import minimise
 
 
 def quadratic(centre, curvature):

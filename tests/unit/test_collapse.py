@@ -9,9 +9,9 @@ import pytest
 from scipy import optimize, special, stats
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from study.stats.collapse import collapse, collapsed_runs
-from study.stats.firth import firth_logistic
-from study.stats.proportions import clopper_pearson, jeffreys, mcnemar_exact
+from study.stats.collapse.firth import firth_logistic
+from study.stats.collapse.proportions import clopper_pearson, jeffreys, mcnemar_exact
+from study.stats.collapse.rates import collapse, collapsed_runs
 from study.stats.table import RunTable, build_table
 from tests.oracle import TABLES, load
 

@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from study.stats import cluster
-from study.stats.contrasts import compare_with_control, effects, fit_cell_means, holm, interaction_parts
-from study.stats.factorial_terms import hypothesis
-from study.stats.maxt import MaxT
+from study.stats.effects import cluster_robust
+from study.stats.effects.contrasts import compare_with_control, effects, fit_cell_means, holm, interaction_parts
+from study.stats.effects.factorial_terms import hypothesis
+from study.stats.effects.max_t import MaxT
 from study.stats.table import RunTable, build_table
 from tests.oracle import TABLES, load
 
@@ -30,8 +30,8 @@ def test_coefficients_of_an_additive_model_agree_with_clubsandwich(name: str) ->
     columns = [np.ones((len(frame), 1))]
     for factor in ("bn", "dropout", "lr"):
         columns.append(sum_coding(frame[factor], list(dict.fromkeys(frame[factor]))))
-    model = cluster.fit(frame["y"].to_numpy(), np.hstack(columns), frame["seed"].to_numpy())
-    found = cluster.estimate(model, np.eye(8))
+    model = cluster_robust.fit(frame["y"].to_numpy(), np.hstack(columns), frame["seed"].to_numpy())
+    found = cluster_robust.estimate(model, np.eye(8))
     errors = np.sqrt(np.diag(found.covariance))
     for i, row in enumerate(r["cr2"]):
         statistic = found.estimate[i] / errors[i]

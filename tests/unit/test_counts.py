@@ -10,9 +10,9 @@ import pytest
 import statsmodels.api as sm
 from scipy import integrate, special, stats
 
-from study.stats.count_families import BetaBinomial, Binomial
-from study.stats.count_mixed import CountFit, fit_counts
-from study.stats.counts import counts
+from study.stats.robustness.count_families import BetaBinomial, Binomial
+from study.stats.robustness.counts import counts
+from study.stats.robustness.glmm import CountFit, fit_counts
 from study.stats.table import RunTable, build_table
 from tests.oracle import TABLES, load
 

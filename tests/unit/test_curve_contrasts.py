@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study.stats.curve_contrasts import curve_contrasts
-from study.stats.signflip import critical_value
+from study.stats.effects.curve_contrasts import curve_contrasts
+from study.stats.effects.sign_flip import critical_value
 from study.stats.table import RunTable, build_table
 
 ARMS, CELLS, EPOCHS = ("without", "batch", "layer"), ("thin", "wide"), (1, 2, 5)

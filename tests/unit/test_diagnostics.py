@@ -9,8 +9,8 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from study.stats.diagnostics import diagnostics
-from study.stats.seeding import seeding
+from study.stats.checks.diagnostics import diagnostics
+from study.stats.checks.duplicate_runs import seeding
 from study.stats.table import RunTable, build_table
 from tests.oracle import TABLES, load
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.stats.emmeans import compare, estimated_means
-from study.stats.lmm import fit_mixed
-from study.stats.mixed_inference import MixedInference
+from study.stats.mixed.emmeans import compare, estimated_means
+from study.stats.mixed.inference import MixedInference
+from study.stats.mixed.lmm import fit_mixed
 from tests.dense_mixed_model import factorial_table
 
 
@@ -69,7 +69,7 @@ def test_mvt_of_two_balanced_contrasts_is_dunnett_s_test():
     values = rng.normal(size=(9, 3))
     expected = stats.dunnett(values[:, 1], values[:, 2], control=values[:, 0], rng=rng)
     # Runs of different blocks: nothing is shared, so the mixed model is the one-way layout of Dunnett's test.
-    from study.stats.lmm import model_at
+    from study.stats.mixed.lmm import model_at
 
     table = factorial_table((3,), 9, 1)
     frame = table.frame.sort_values(["alpha", "rat"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.stats.equivalence import VERDICTS, log_odds_margin, tost, verdict
+from study.stats.effects.equivalence import VERDICTS, log_odds_margin, tost, verdict
 from tests.oracle import TABLES, load
 
 

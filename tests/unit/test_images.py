@@ -10,10 +10,10 @@ import statsmodels.api as sm
 from scipy import stats
 
 from study.errors import StudyError
-from study.stats.crossed_components import RANDOM, crossed_components
-from study.stats.images import images
-from study.stats.mrmc import mean_squares, omnibus, paired_difference, unpaired_difference
-from study.stats.run_variance import pairwise_agreement, run_variance
+from study.stats.luck.crossed_components import RANDOM, crossed_components
+from study.stats.luck.images import images
+from study.stats.luck.reader_case import mean_squares, omnibus, paired_difference, unpaired_difference
+from study.stats.luck.run_variance import pairwise_agreement, run_variance
 from study.stats.table import RunTable, build_table
 from tests.oracle import load
 

@@ -123,3 +123,20 @@ def test_packages_know_only_what_they_should(path: Path) -> None:
         assert not uses(path, "study.training", "study.records", "study.design", "study.report", "altair")
     if area == "report":
         assert not uses(path, "study.training", "scipy", "statsmodels")
+
+
+# From the bottom up: each room of the statistics reaches only those before it.
+STATISTICS = (
+    *("table", "layout", "collapse", "effects", "mixed", "sequential", "planning", "robustness", "luck", "checks"),
+    "descriptives",
+)
+
+
+@pytest.mark.parametrize("path", sorted((PROJECT / "study/stats").rglob("*.py")), ids=lambda path: path.name)
+def test_the_rooms_of_the_statistics_reach_only_down(path: Path) -> None:
+    room = path.relative_to(PROJECT / "study/stats").parts[0].removesuffix(".py")
+    if room == "__init__":
+        return
+    below = STATISTICS[: STATISTICS.index(room) + 1]
+    reached = {name.split(".")[2] for name in imports(path) if name.startswith("study.stats.")}
+    assert reached <= set(below), f"{room} reaches up to {sorted(reached - set(below))}"

@@ -8,15 +8,15 @@ import pandas as pd
 import pytest
 from scipy import special, stats
 
-from study.stats.best_of_k import expected_best
-from study.stats.dominance import almost_stochastic_order, violation_ratio
-from study.stats.luck import luck
-from study.stats.outcome_grid import OutcomeGrid, block_means, outcome_grid
-from study.stats.posterior import posterior
-from study.stats.simulate import Truth, simulate
-from study.stats.superiority import probability_better
+from study.stats.effects.posterior import posterior
+from study.stats.effects.probability_of_improvement import probability_better
+from study.stats.layout import OutcomeGrid, block_means, outcome_grid
+from study.stats.luck.best_of_k import expected_best
+from study.stats.luck.one_run_each import luck
+from study.stats.luck.variance_shares import variance_shares
+from study.stats.planning.simulate import Truth, simulate
+from study.stats.robustness.stochastic_order import almost_stochastic_order, violation_ratio
 from study.stats.table import RunTable, build_table
-from study.stats.variance_shares import variance_shares
 from tests.oracle import TABLES, load
 
 

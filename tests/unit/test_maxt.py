@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import interpolate, optimize, special, stats
 
-from study.stats.maxt import MaxT
+from study.stats.effects.max_t import MaxT
 from tests.oracle import TABLES, load
 
 

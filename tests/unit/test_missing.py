@@ -3,7 +3,7 @@
 import pandas as pd
 import pytest
 
-from study.stats.missing import missing
+from study.stats.checks.missing import missing
 from study.stats.table import build_table
 from tests.oracle import load
 

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 
 from study.errors import StudyError
-from study.stats.lmm import fit_mixed
-from study.stats.mixed import mixed_json
-from study.stats.mixed_inference import MixedInference
-from study.stats.mixed_likelihood import likelihood
+from study.stats.mixed.inference import MixedInference
+from study.stats.mixed.likelihood import likelihood
+from study.stats.mixed.lmm import fit_mixed
+from study.stats.mixed.summary import mixed_json
 from study.stats.table import RunTable, build_table
 from tests.dense_mixed_model import as_table, factorial_table
 from tests.oracle import load

@@ -11,13 +11,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from study.stats.emmeans import compare, estimated_means
-from study.stats.factorial_terms import factorial_terms, term_name
-from study.stats.lmm import fit_mixed, model_at
-from study.stats.mixed_inference import MixedInference
-from study.stats.random_effects import variance_shares
+from study.stats.effects.factorial_terms import factorial_terms, term_name
+from study.stats.mixed.emmeans import compare, estimated_means
+from study.stats.mixed.inference import MixedInference
+from study.stats.mixed.lmm import fit_mixed, model_at
+from study.stats.mixed.random_effects import variance_shares
+from study.stats.mixed.variance_profile import VarianceProfile
 from study.stats.table import build_table
-from study.stats.variance_profile import VarianceProfile
 from tests.oracle import TABLES, load
 
 ALL_STRATA = "seed:bn:lr + seed:bn:dropout + seed:dropout:lr + seed:bn + seed:lr + seed:dropout + seed"

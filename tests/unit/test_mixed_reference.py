@@ -5,10 +5,10 @@ import pytest
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import anova_lm
 
-from study.stats.factorial_terms import factorial_terms, hypothesis, term_name
-from study.stats.lmm import fit_mixed, model_at
-from study.stats.mixed_inference import MixedInference
-from study.stats.random_effects import random_effects
+from study.stats.effects.factorial_terms import factorial_terms, hypothesis, term_name
+from study.stats.mixed.inference import MixedInference
+from study.stats.mixed.lmm import fit_mixed, model_at
+from study.stats.mixed.random_effects import random_effects
 from tests.dense_mixed_model import DenseMixedModel, factorial_table
 
 DESIGNS = {

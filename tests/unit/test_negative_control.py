@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from study.errors import StudyError
-from study.stats.contrasts import compare_with_control
-from study.stats.negative_control import negative_control, without_negative_control
-from study.stats.simulate import Truth, simulate
+from study.stats.effects.contrasts import compare_with_control
+from study.stats.effects.negative_control import negative_control, without_negative_control
+from study.stats.planning.simulate import Truth, simulate
 from study.stats.table import RunTable, build_table
 
 TRUTH = Truth(design={"m": ("c", "same", "x"), "g": ("p", "q")}, seeds=10, effects={"x": 0.4})

@@ -8,17 +8,9 @@ from scipy import special, stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from study.cli import main
-from study.stats.power import (
-    Aim,
-    detectable_effect,
-    plan_from_assumptions,
-    plan_from_pilot,
-    power_of_equivalence,
-    power_of_t,
-    sd_interval,
-    seeds_needed,
-)
-from study.stats.simulate import Truth, simulate
+from study.stats.effects.power import detectable_effect, power_of_equivalence, power_of_t, sd_interval, seeds_needed
+from study.stats.planning.power import Aim, plan_from_assumptions, plan_from_pilot
+from study.stats.planning.simulate import Truth, simulate
 from study.stats.table import build_table
 from tests.oracle import load
 

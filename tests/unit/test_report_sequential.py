@@ -12,8 +12,8 @@ from study.report.page import render
 from study.report.results import Results, read_results
 from study.report.tables import sequential as tables
 from study.report.verdict import verdict
-from study.stats.sequential_path import paths
-from study.stats.signflip import block_differences
+from study.stats.effects.sign_flip import block_differences
+from study.stats.sequential.path import paths
 from study.stats.table import build_table
 from tests.report_fixture import Arm, Scenario, write_results
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.stats.robust import friedman, t_interval, trimmed_t, wilcoxon
+from study.stats.robustness.nonparametric import friedman, t_interval, trimmed_t, wilcoxon
 from tests.oracle import TABLES, load
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from statsmodels.regression.mixed_linear_model import MixedLM
 
-from study.stats import second_opinion as module
-from study.stats.lmm import fit_mixed, model_at
-from study.stats.second_opinion import second_opinion
+from study.stats.mixed import second_opinion as module
+from study.stats.mixed.lmm import fit_mixed, model_at
+from study.stats.mixed.second_opinion import second_opinion
 from study.stats.table import build_table
 from tests.oracle import TABLES, load
 

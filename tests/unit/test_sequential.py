@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from study.stats.sequential import critical_t, log_evidence, monitor, t_statistic
+from study.stats.sequential.e_process import critical_t, log_evidence, monitor, t_statistic
 
 
 @pytest.mark.parametrize("precision", [0.25, 0.5, 1.0, 3.0])

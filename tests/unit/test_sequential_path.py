@@ -10,9 +10,9 @@ from scipy import stats
 
 from study.cli import main
 from study.design import planned_looks
-from study.stats.sequential import critical_t
-from study.stats.sequential_path import follow, paths, twin
-from study.stats.simulate import Truth, simulate
+from study.stats.planning.simulate import Truth, simulate
+from study.stats.sequential.e_process import critical_t
+from study.stats.sequential.path import follow, paths, twin
 from study.stats.table import RunTable, build_table
 
 LOOKS = planned_looks(5, 5, 20)

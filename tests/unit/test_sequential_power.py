@@ -9,9 +9,9 @@ from scipy import stats
 
 from study.cli import main
 from study.design import planned_looks
-from study.stats.power import Aim, plan_from_assumptions
-from study.stats.sequential_path import follow
-from study.stats.sequential_power import STUDIES, prefix_moments, stopping
+from study.stats.planning.power import Aim, plan_from_assumptions
+from study.stats.sequential.path import follow
+from study.stats.sequential.power import STUDIES, prefix_moments, stopping
 
 
 def test_prefix_moments_are_those_of_each_prefix() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study.stats.signflip import block_differences, critical_value, sign_flip, sign_flip_interval
+from study.stats.effects.sign_flip import block_differences, critical_value, sign_flip, sign_flip_interval
 from study.stats.table import build_table
 from tests.oracle import load
 

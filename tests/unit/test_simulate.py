@@ -8,7 +8,7 @@ import pytest
 
 from study.cli import main
 from study.errors import StudyError
-from study.stats.simulate import SCENARIOS, Truth, scenario, simulate
+from study.stats.planning.simulate import SCENARIOS, Truth, scenario, simulate
 from study.stats.table import build_table
 
 

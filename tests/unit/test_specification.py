@@ -6,8 +6,8 @@ import pytest
 import statsmodels.api as sm
 from scipy import stats
 
-from study.stats.contrasts import compare_with_control
-from study.stats.specification import METHODS, Specification, area_under_curve, specification_table
+from study.stats.effects.contrasts import compare_with_control
+from study.stats.robustness.specification_curve import METHODS, Specification, area_under_curve, specification_table
 from study.stats.table import RunTable, build_table, log_odds_of_error
 from tests.oracle import load
 

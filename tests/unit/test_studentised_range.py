@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from study.stats.studentised_range import dunnettx_quantile, dunnettx_sf, tukey_quantile, tukey_sf
+from study.stats.mixed.studentised_range import dunnettx_quantile, dunnettx_sf, tukey_quantile, tukey_sf
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from study.errors import StudyError
-from study.stats.contrasts import compare_with_control
+from study.stats.effects.contrasts import compare_with_control
+from study.stats.effects.tuned import tuned
 from study.stats.table import RunTable, build_table
-from study.stats.tuned import tuned
 
 RNG = np.random.default_rng
 LEVELS = {"norm": ["without", "batch"], "width": ["thin", "wide"], "rate": ["low", "mid", "high"]}

@@ -5,8 +5,8 @@ import pytest
 from scipy import stats
 from scipy.optimize import minimize
 
-from study.stats.lmm import fit_mixed
-from study.stats.variance_profile import VarianceProfile
+from study.stats.mixed.lmm import fit_mixed
+from study.stats.mixed.variance_profile import VarianceProfile
 from tests.dense_mixed_model import DenseMixedModel, factorial_table
 
 LIMIT = float(stats.chi2.isf(0.05, 1))

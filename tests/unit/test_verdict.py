@@ -8,7 +8,7 @@ import pytest
 from study.files import write_json
 from study.report.results import Results, read_results
 from study.report.verdict import Verdict, verdict
-from study.stats.equivalence import VERDICTS
+from study.stats.effects.equivalence import VERDICTS
 
 LABELS = {"none": "no BN", "a": "arm A", "b": "arm B"}
 

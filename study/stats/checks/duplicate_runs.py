@@ -1,0 +1,113 @@
+"""Signs that runs which should differ by chance are the same run: a seed that is not used, or a run counted twice."""
+
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from study.stats.collapse.rates import collapsed_runs
+from study.stats.table import RunTable
+
+# Two blocks are called alike if chance would make any two so alike less often than this.
+SUSPICIOUS = 1e-3
+MOST_NAMED = 20
+
+
+def seeding(
+    table: RunTable,
+    collapse_below: float | None = None,
+    weights: str = "weights_digest",
+    bits: str = "correct_bits",
+    run_id: str = "run_id",
+) -> dict[str, Any]:
+    """Look for equal weights, equal answers and equal outcomes in different blocks.
+
+    Args:
+        table: the runs.
+        collapse_below: see `collapse`. Collapsed runs (one class for every image) may be equal without fault.
+        weights: column with a digest of the trained weights; different blocks must differ. Runs of one block may
+            share weights.
+        bits: column with the packed correctness bits; runs of one cell and different blocks must differ.
+        run_id: column that identifies a run; no value may occur twice.
+
+    Returns:
+        same_weights, same_bits: lists of groups of blocks (names); None if there is no such column.
+        same_outcomes: list of pairs of blocks with equal outcomes in every cell they share, where chance would hardly
+            do that (counts: by binomial chance; a response: never, if it has decimals); None without block.
+        repeated_run_ids: list; None without that column.
+        broken: whether any of these lists has an entry; in_words: one line. At most 20 entries a list are named.
+
+        Without a block each run is its own block, and named by its row (from 1).
+    """
+    frame = table.frame
+    block = frame[table.block] if table.block is not None else pd.Series(np.arange(1, len(frame) + 1))
+    names = block.astype(str)
+    alive = ~collapsed_runs(table, collapse_below)
+    found: dict[str, Any] = {
+        "same_weights": _groups(frame[weights], names) if weights in frame else None,
+        "same_bits": None,
+        "same_outcomes": _same_outcomes(table, alive) if table.block is not None else None,
+        "repeated_run_ids": None,
+    }
+    if bits in frame:
+        cell = pd.Series(table.cell_index(), index=frame.index)
+        keyed = pd.Series(list(zip(cell, frame[bits], strict=True)), index=frame.index)
+        found["same_bits"] = _groups(keyed[alive & frame[bits].notna().to_numpy()], names)
+    if run_id in frame:
+        ids = frame[run_id].dropna().astype(str)
+        found["repeated_run_ids"] = sorted(set(ids[ids.duplicated()]))[:MOST_NAMED]
+    signs = {
+        "same_weights": "equal weights in different blocks",
+        "same_bits": "equal answers to every image in different blocks",
+        "same_outcomes": "blocks with equal outcomes in every cell",
+        "repeated_run_ids": "a run counted twice",
+    }
+    broken = [words for name, words in signs.items() if found[name]]
+    return {**found, "broken": bool(broken), "in_words": "; ".join(broken) if broken else "no sign of repeated runs"}
+
+
+def _groups(keys: pd.Series, names: pd.Series) -> list[list[str]]:
+    """The sets of two and more different blocks that share a key."""
+    keys = keys.dropna()
+    shared: dict[tuple[str, ...], None] = {}
+    for _, members in names[keys.index].groupby(keys, sort=False):
+        different = tuple(dict.fromkeys(members))
+        if len(different) > 1:
+            shared[different] = None
+    return [list(group) for group in list(shared)[:MOST_NAMED]]
+
+
+def _same_outcomes(table: RunTable, alive: np.ndarray) -> list[list[str]]:
+    frame = table.frame
+    values = frame[table.successes if table.counts else table.response].to_numpy(dtype=float)
+    wide = pd.DataFrame(
+        {"block": frame[table.block], "cell": table.cell_index(), "value": np.where(alive, values, np.nan)}
+    ).pivot(index="block", columns="cell", values="value")
+    outcomes = wide.to_numpy()
+    chance = _chance_of_a_tie(table, outcomes)
+    pairs = []
+    for first, second in combinations(range(len(outcomes)), 2):
+        shared = ~np.isnan(outcomes[first]) & ~np.isnan(outcomes[second])
+        equal = outcomes[first][shared] == outcomes[second][shared]
+        if shared.any() and equal.all():
+            expected = chance[shared].prod() * len(outcomes) * (len(outcomes) - 1) / 2
+            if expected < SUSPICIOUS:
+                pairs.append([str(wide.index[first]), str(wide.index[second])])
+        if len(pairs) == MOST_NAMED:
+            break
+    return pairs
+
+
+def _chance_of_a_tie(table: RunTable, outcomes: np.ndarray) -> np.ndarray:
+    """Chance that two runs of a cell have the same outcome, shape (cells with runs,).
+
+    Counts: two binomial variables of the cell's mean, 1 / (2 sqrt(pi) sd). A response without decimals may be a grade:
+    no evidence; with decimals: never by chance.
+    """
+    if table.counts:
+        trials = float(table.frame[table.trials].median())
+        rate = np.clip((np.nansum(outcomes, axis=0) + 0.5) / ((~np.isnan(outcomes)).sum(axis=0) * trials + 1), 0, 1)
+        return np.minimum(1.0, 1.0 / (2 * np.sqrt(np.pi * trials * rate * (1 - rate))))
+    known = outcomes[~np.isnan(outcomes)]
+    return np.full(outcomes.shape[1], 1.0 if (known == np.round(known)).all() else 0.0)
