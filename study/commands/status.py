@@ -14,7 +14,7 @@ from study.errors import StudyError
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
 
-    from study.status import Status, Survey
+    from study.monitor.status import Status, Survey
 
 # One sign a run, where a line has room for the seeds.
 SIGNS = {"done": "[green]■[/]", "running": "[cyan]▶[/]", "failed": "[red]✗[/]", "missing": "[dim]·[/]"}
@@ -51,8 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     from rich import console as terminals
 
     from study import plan as plans
+    from study.monitor.status import Survey
     from study.records import Store
-    from study.status import Survey
 
     if arguments.watch is not None and arguments.watch <= 0:
         raise StudyError(f"--watch {arguments.watch:g}: seconds are more than 0")
@@ -101,7 +101,7 @@ def _page(status: "Status", folder: Path) -> "RenderableType":
     from rich.progress_bar import ProgressBar
     from rich.table import Table
 
-    from study.status import STATES
+    from study.monitor.status import STATES
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in status.factors:
@@ -126,7 +126,7 @@ def _headline(status: "Status") -> str:
 
 
 def _left(status: "Status") -> str:
-    from study.progress import duration
+    from study.monitor.progress import duration
 
     if status.count("done") == status.runs or status.core_seconds_left is None:
         return ""

@@ -6,10 +6,10 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from study import heartbeat, progress
 from study import plan as plans
 from study.design import Job
 from study.files import write_json
+from study.monitor import heartbeat, progress
 from study.processes import in_processes
 from study.records import Record, Store
 

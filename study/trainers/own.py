@@ -217,7 +217,7 @@ def _commit() -> str | None:
 
 def _circumstances(plan: "Plan") -> dict[str, Any]:
     from study.circumstances import processor
-    from study.progress import call
+    from study.monitor.progress import call
 
     return {
         "study": plan.name,

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from study import heartbeat
-from study.status import Survey
+from study.monitor import heartbeat
+from study.monitor.status import Survey
 from study.training import checkpoint
 from tests.examples import PROJECT
 from tests.slurm.cluster import NODES, PATIENCE, Cluster, until

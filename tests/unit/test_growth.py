@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from study import design, growth, progress
+from study import design, growth
 from study.errors import StudyError
 from study.growth import Decision
+from study.monitor import progress
+from study.monitor.status import Survey
 from study.plan import Plan
 from study.records import Record, Score, Store
-from study.status import Survey
 from study.trainers.builtin import origin
 from tests import examples
 from tests.examples import resolved

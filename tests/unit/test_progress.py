@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from study import progress
 from study.design import jobs
+from study.monitor import progress
 from study.plan import Plan
 from study.records import Record, Store
 from study.trainers.builtin import origin

@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from study import cli, heartbeat
+from study import cli
 from study.design import jobs
 from study.errors import StudyError
+from study.monitor import heartbeat
+from study.monitor.status import Failure, Status, Survey
 from study.plan import Plan, write
 from study.records import Store
-from study.status import Failure, Status, Survey
 from study.trainers.builtin import origin
 from tests import examples
 
@@ -133,7 +134,7 @@ def test_a_job_that_fails_says_why(plan: Plan, folder: Path, store: Store) -> No
 def test_a_job_that_was_killed_gives_no_sign_of_life(plan: Plan, folder: Path, store: Store) -> None:
     path = sign_of(plan, folder, NONE)
     code = (
-        "import os, pathlib; from study import heartbeat\n"
+        "import os, pathlib; from study.monitor import heartbeat\n"
         f"with heartbeat.beating(pathlib.Path({str(path)!r}), {about(NONE)!r}):\n"
         "    os.kill(os.getpid(), 9)"
     )

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study import growth, heartbeat
+from study import growth
 from study.design import factors, looks
+from study.monitor import heartbeat
 from study.plan import Plan
 from study.records import Store
 
