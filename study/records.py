@@ -46,8 +46,8 @@ class Record:
         settings, seed: what was trained.
         status: `ok`, or `diverged`: an outcome like any other, and counted.
         curve: columns of equal length, by epoch from 1; none for a run without a curve.
-        provenance: study, plan digest, commit, the call of Snakemake (`study.monitor.progress.call`), host, processor, device,
-            versions, time of the end.
+        provenance: study, plan digest, commit, the call of Snakemake (`study.monitor.progress.call`), host, processor,
+            device, versions, time of the end.
         cost: `training_seconds`, `evaluation_seconds`, `shared_by` (the number of runs that were recorded from this one
             training), and for networks `images_per_second`.
     """
