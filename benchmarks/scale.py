@@ -20,7 +20,7 @@ import yaml
 
 from study import config as configuration
 from study import design, plan
-from study.records import Store
+from study.store.record import Store
 from study.trainers.builtin import origin
 from tests import examples
 

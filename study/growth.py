@@ -20,7 +20,7 @@ from study.trainers.declared import level_text
 
 if TYPE_CHECKING:
     from study.plan import Plan
-    from study.records import Store
+    from study.store.record import Store
 
 SCHEMA = 1
 
@@ -177,7 +177,7 @@ def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
 
 def _rows(plan: "Plan", store: "Store", before: dict[str, int], allocation: dict[str, int]) -> list[dict[str, Any]]:
     """The runs that `allocation` has beyond `before`."""
-    from study.collect import outcome_of
+    from study.store.tables import outcome_of
 
     (focus,) = plan.config["design"]["control"]
     rows = []

@@ -16,7 +16,7 @@ def mechanism(runs: pd.DataFrame, gap: pd.DataFrame, factors: list[str], thresho
     """Summarise, by level of `bn` and by cell, how runs score under each kind of statistics, and how large the gap is.
 
     Args:
-        runs: the runs table of `study.collect`.
+        runs: the runs table of `study.store.tables`.
         gap: the statistics-gap table.
         factors: the factor columns.
         threshold: test accuracy (a share) below which a run counts as collapsed.

@@ -13,7 +13,7 @@ import numpy as np
 from study import config as configuration
 from study.design import Cell
 from study.plan import Plan
-from study.records import NetworkRecord, Score, Store
+from study.store.record import NetworkRecord, Score, Store
 from study.training.version import ENGINE_VERSION
 
 PROJECT = Path(__file__).resolve().parents[1]

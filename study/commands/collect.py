@@ -5,7 +5,7 @@ from pathlib import Path
 
 from study import growth
 from study import plan as plans
-from study.records import Store
+from study.store.record import Store
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,8 +19,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study import collect
+    from study.store import tables
 
     allocation = growth.read(arguments.decision).allocation if arguments.decision else None
-    tables = collect.collect(plans.read(arguments.design), Store(arguments.store), arguments.partial, allocation)
-    collect.write(tables, arguments.out)
+    found = tables.collect(plans.read(arguments.design), Store(arguments.store), arguments.partial, allocation)
+    tables.write(found, arguments.out)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from study import growth
 from study import plan as plans
-from study.records import Store
+from study.store.record import Store
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

@@ -52,7 +52,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from study import plan as plans
     from study.monitor.status import Survey
-    from study.records import Store
+    from study.store.record import Store
 
     if arguments.watch is not None and arguments.watch <= 0:
         raise StudyError(f"--watch {arguments.watch:g}: seconds are more than 0")

@@ -11,7 +11,7 @@ from study.design import Job
 from study.files import write_json
 from study.monitor import heartbeat, progress
 from study.processes import in_processes
-from study.records import Record, Store
+from study.store.record import Record, Store
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

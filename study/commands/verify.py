@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from study.verification import Comparison
+    from study.store.verification import Comparison
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,8 +23,8 @@ def run(arguments: argparse.Namespace) -> None:
 
     from study import plan as plans
     from study.errors import StudyError
-    from study.records import Store
-    from study.verification import verify
+    from study.store.record import Store
+    from study.store.verification import verify
 
     plan = plans.read(arguments.results_dir / "design.json")
     store = Store(arguments.store or arguments.results_dir.parent / "runs")

@@ -6,7 +6,7 @@ from typing import Any
 
 from study.design import Job, looks
 from study.plan import Plan
-from study.records import Record, Store
+from study.store.record import Record, Store
 
 # Set by the Snakefile, so that all jobs of one call of Snakemake measure from one moment; and the cores of this machine
 # that the call may use, empty if its jobs run elsewhere.

@@ -14,7 +14,7 @@ from study import growth
 from study.design import factors, looks
 from study.monitor import heartbeat
 from study.plan import Plan
-from study.records import Store
+from study.store.record import Store
 
 DONE, RUNNING, FAILED, MISSING = STATES = ("done", "running", "failed", "missing")
 # Of each trajectory, so many records tell how long a training takes.

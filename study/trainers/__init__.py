@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from study.design import Cell, Job
     from study.plan import Plan
-    from study.records import Record, Store
+    from study.store.record import Record, Store
 
 OnRecord = Callable[["Job", int, "Record"], None]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from study.errors import RunFailureError
-from study.records import STATUSES, OwnRecord
+from study.store.record import STATUSES, OwnRecord
 
 KEYS = {
     "proportion": ("successes", "trials", "status", "curve", "curve_trials", "correct"),

@@ -9,7 +9,7 @@ from study.training.version import ENGINE_VERSION
 if TYPE_CHECKING:
     from study.design import Cell, Job
     from study.plan import Plan
-    from study.records import Store
+    from study.store.record import Store
     from study.trainers import OnRecord
 
 

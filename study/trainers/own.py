@@ -32,7 +32,7 @@ from study.trainers import declared
 if TYPE_CHECKING:
     from study.design import Cell, Job
     from study.plan import Plan
-    from study.records import OwnRecord, Store
+    from study.store.record import OwnRecord, Store
 
 # Not a part of what a folder of code decides.
 IGNORED = ("__pycache__", ".git", ".snakemake")
@@ -210,14 +210,14 @@ def _source(module: str) -> Path:
 
 @functools.cache
 def _commit() -> str | None:
-    from study.circumstances import commit
+    from study.store.provenance import commit
 
     return commit(Path.cwd())
 
 
 def _circumstances(plan: "Plan") -> dict[str, Any]:
-    from study.circumstances import processor
     from study.monitor.progress import call
+    from study.store.provenance import processor
 
     return {
         "study": plan.name,

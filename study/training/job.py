@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from study.circumstances import commit, processor, processor_flags
 from study.design import Cell, Job
 from study.errors import StudyError
 from study.monitor import progress
 from study.plan import Plan
-from study.records import SCORINGS, NetworkRecord, Record, Score, Store
+from study.store.provenance import commit, processor, processor_flags
+from study.store.record import SCORINGS, NetworkRecord, Record, Score, Store
 from study.training import data as images
 from study.training.version import ENGINE_VERSION
 

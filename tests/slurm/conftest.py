@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from study.design import Job, jobs
-from study.records import Store
+from study.store.record import Store
 from tests.examples import PROJECT, copy_of_the_project, overlaid
 from tests.slurm.cluster import PATIENCE, Cluster, obstacle
 from tests.workflow.conftest import Study

@@ -7,10 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from study import collect
 from study.errors import StudyError
 from study.plan import Plan
-from study.records import Store
+from study.store import tables
+from study.store.record import Store
 from study.trainers.builtin import origin
 from tests import examples
 
@@ -26,7 +26,7 @@ def written(tmp_path: Path, small_plan: Plan, store: Store) -> Path:
     examples.fill(store, small_plan)
     _, cell, seed = small_plan.runs()[-1]
     store.write(examples.record(small_plan, cell, seed, diverged=True))
-    collect.write(collect.collect(small_plan, store), tmp_path / "results")
+    tables.write(tables.collect(small_plan, store), tmp_path / "results")
     return tmp_path / "results"
 
 
@@ -121,7 +121,7 @@ def test_a_study_without_normalisation_has_an_empty_gap_with_its_columns(tmp_pat
     config = examples.resolved(design={"factors": {"bn": None}, "control": {"bn": None, "dropout": 0.0}})
     plan = Plan(config, origin("d" * 64))
     examples.fill(store, plan)
-    collect.write(collect.collect(plan, store), tmp_path)
+    tables.write(tables.collect(plan, store), tmp_path)
     gap = pd.read_parquet(tmp_path / "statistics_gap.parquet")
     assert gap.empty
     assert {"run_id", "dropout", "seed", "epoch", "layer", "log_variance_ratio"} <= set(gap)
@@ -139,12 +139,12 @@ def test_the_seconds_of_shared_trainings_add_up_to_what_was_spent(tmp_path: Path
         spent[shared_by, seed] = seconds
         record.cost.update(training_seconds=seconds, evaluation_seconds=seconds / 2)
         store.write(record)
-    tables = collect.collect(plan, store)
+    collected = tables.collect(plan, store)
     total = sum(spent.values())
     assert total == 10 + 11 + 12 + 20 + 21 + 22
-    assert tables.runs["training_seconds"].sum() == pytest.approx(total)
-    assert tables.runs["evaluation_seconds"].sum() == pytest.approx(total / 2)
-    cost = tables.provenance["cost"]
+    assert collected.runs["training_seconds"].sum() == pytest.approx(total)
+    assert collected.runs["evaluation_seconds"].sum() == pytest.approx(total / 2)
+    cost = collected.provenance["cost"]
     assert cost["training_seconds"] == pytest.approx(total)
     assert cost["evaluation_seconds"] == pytest.approx(total / 2)
     assert cost["trainings"] == len(spent) == 6
@@ -166,7 +166,7 @@ def test_runs_under_another_plan_are_told_apart(small_plan: Plan, store: Store) 
     changed = Plan(examples.resolved(plan={"margin_pp": 0.2}), small_plan.origin)
     _, cell, seed = changed.runs()[0]
     store.write(examples.record(changed, cell, seed))
-    found = collect.collect(small_plan, store).provenance["plan_digests"]
+    found = tables.collect(small_plan, store).provenance["plan_digests"]
     assert found == sorted({small_plan.digest, changed.digest})
     assert len(found) == 2
 
@@ -175,7 +175,7 @@ def test_records_of_other_studies_in_the_store_are_left_out(small_plan: Plan, st
     examples.fill(store, small_plan)
     examples.fill(store, Plan(examples.resolved(design={"seeds": 5}), small_plan.origin))
     examples.fill(store, Plan(small_plan.config, origin("e" * 64)))
-    assert len(collect.collect(small_plan, store).runs) == 12
+    assert len(tables.collect(small_plan, store).runs) == 12
 
 
 def test_missing_records_are_told_in_one_line_with_what_to_type(small_plan: Plan, store: Store) -> None:
@@ -183,7 +183,7 @@ def test_missing_records_are_told_in_one_line_with_what_to_type(small_plan: Plan
     for run_id, _, _ in small_plan.runs()[4:7]:
         store.path(run_id).unlink()
     with pytest.raises(StudyError) as caught:
-        collect.collect(small_plan, store)
+        tables.collect(small_plan, store)
     message = str(caught.value)
     assert "3 of 12 records are missing, the first of trajectory bn~none_dropout~0.3, seed 1" in message
     assert "`--forcerun train`" in message
@@ -195,7 +195,7 @@ def test_a_damaged_record_is_named_in_one_line_with_what_to_type(small_plan: Pla
     path = store.path(small_plan.runs()[7][0])
     path.write_text(path.read_text().replace('"status": "ok"', '"status": "OK"'))
     with pytest.raises(StudyError) as caught:
-        collect.collect(small_plan, store)
+        tables.collect(small_plan, store)
     message = str(caught.value)
     assert message.startswith(f"{path}: its checksum does not fit")
     assert "`--forcerun train`" in message
@@ -206,11 +206,11 @@ def test_a_run_of_another_plan_is_a_deviation_and_so_is_what_the_author_declares
     config = examples.resolved(report={"deviations": ["One node was replaced."]})
     planned = Plan(config, origin("d" * 64))
     examples.fill(store, planned)
-    assert collect.collect(planned, store).provenance["deviations"] == ["One node was replaced."]
+    assert tables.collect(planned, store).provenance["deviations"] == ["One node was replaced."]
     _, cell, seed = planned.runs()[0]
     other = Plan(examples.resolved(plan={"margin_pp": 0.5}, study={"name": "pilot"}), origin("d" * 64))
     store.write(examples.record(other, cell, seed))
-    found = collect.collect(planned, store).provenance["deviations"]
+    found = tables.collect(planned, store).provenance["deviations"]
     assert len(found) == 2
     assert found[0].startswith(f"1 of 12 runs were recorded under another plan ({other.digest}, study pilot)")
 
@@ -220,12 +220,12 @@ def test_a_partial_collection_takes_the_runs_that_are_there(store: Store, small_
     for _, cell, seed in done:
         store.write(examples.record(small_plan, cell, seed))
     with pytest.raises(StudyError, match="6 of 12 records are missing"):
-        collect.collect(small_plan, store)
-    tables = collect.collect(small_plan, store, partial=True)
-    assert list(tables.runs["run_id"]) == [run_id for run_id, _, _ in done]
-    assert tables.provenance["runs"] == {"planned": 12, "done": 6, "ok": 6, "diverged": 0, "missing": 6}
+        tables.collect(small_plan, store)
+    collected = tables.collect(small_plan, store, partial=True)
+    assert list(collected.runs["run_id"]) == [run_id for run_id, _, _ in done]
+    assert collected.provenance["runs"] == {"planned": 12, "done": 6, "ok": 6, "diverged": 0, "missing": 6}
 
 
 def test_nothing_at_all_is_no_collection_even_in_part(store: Store, small_plan: Plan) -> None:
     with pytest.raises(StudyError, match="none of the 12 planned runs has a record yet"):
-        collect.collect(small_plan, store, partial=True)
+        tables.collect(small_plan, store, partial=True)

@@ -4,9 +4,9 @@ import datetime
 
 import pytest
 
-from study.cost import cost
 from study.plan import Plan
-from study.records import Record
+from study.store.cost import cost
+from study.store.record import Record
 from tests import examples
 
 NOON = datetime.datetime(2026, 1, 1, 12, tzinfo=datetime.UTC)

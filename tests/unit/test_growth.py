@@ -11,7 +11,7 @@ from study.growth import Decision
 from study.monitor import progress
 from study.monitor.status import Survey
 from study.plan import Plan
-from study.records import Record, Score, Store
+from study.store.record import Record, Score, Store
 from study.trainers.builtin import origin
 from tests import examples
 from tests.examples import resolved

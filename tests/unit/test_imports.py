@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from study import plan
-from study.records import Store
+from study.store.record import Store
 from tests import examples
 from tests.examples import PROJECT
 
@@ -120,7 +120,7 @@ def test_packages_know_only_what_they_should(path: Path) -> None:
     assert not uses(path, "snakemake")
     assert area == "training" or not uses(path, "tensorflow", "keras")
     if area == "stats":
-        assert not uses(path, "study.training", "study.records", "study.design", "study.report", "altair")
+        assert not uses(path, "study.training", "study.store", "study.design", "study.report", "altair")
     if area == "report":
         assert not uses(path, "study.training", "scipy", "statsmodels")
 

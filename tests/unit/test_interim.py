@@ -11,8 +11,8 @@ import pytest
 from study import plan
 from study.cli import main
 from study.design import Cell
-from study.records import Store
 from study.report.text import of
+from study.store.record import Store
 from tests import examples
 
 SEEDS = 5

@@ -8,10 +8,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from study import cli, collect, plan
+from study import cli, plan
 from study.mechanism import mechanism
 from study.plan import Plan
-from study.records import Store
+from study.store import tables
+from study.store.record import Store
 from study.trainers.builtin import origin
 from tests import examples
 
@@ -117,7 +118,7 @@ def test_any_design_can_be_explained(
     store = Store(tmp_path / "runs")
     examples.fill(store, planned)
     plan.write(planned, tmp_path)
-    collect.write(collect.collect(planned, store), tmp_path)
+    tables.write(tables.collect(planned, store), tmp_path)
     command = f"explain {tmp_path}/design.json --runs {tmp_path}/runs.parquet --gap {tmp_path}/statistics_gap.parquet"
     assert cli.main([*command.split(), "--out", str(tmp_path / "mechanism.json")]) == 0
     result = json.loads((tmp_path / "mechanism.json").read_text())

@@ -11,7 +11,7 @@ from study import design, packing
 from study import plan as plan_module
 from study.errors import StudyError
 from study.plan import Plan, settle, write
-from study.records import Store
+from study.store.record import Store
 from study.trainers.builtin import origin
 from study.training.version import ENGINE_VERSION
 from tests import examples

@@ -8,7 +8,7 @@ import pytest
 from study.design import jobs
 from study.monitor import progress
 from study.plan import Plan
-from study.records import Record, Store
+from study.store.record import Record, Store
 from study.trainers.builtin import origin
 from tests import examples
 

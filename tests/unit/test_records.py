@@ -11,7 +11,7 @@ import pytest
 
 from study.errors import StudyError
 from study.plan import Plan
-from study.records import Record, Score, Store
+from study.store.record import Record, Score, Store
 from tests import examples
 
 

@@ -15,7 +15,7 @@ from study.errors import StudyError
 from study.monitor import heartbeat
 from study.monitor.status import Failure, Status, Survey
 from study.plan import Plan, write
-from study.records import Store
+from study.store.record import Store
 from study.trainers.builtin import origin
 from tests import examples
 

@@ -12,10 +12,10 @@ import pytest
 
 from study import config as configuration
 from study import design, trainers
-from study.collect import collect
 from study.errors import StudyError
 from study.plan import Plan
-from study.records import OwnRecord, Record, Store
+from study.store.record import OwnRecord, Record, Store
+from study.store.tables import collect
 from tests.examples import PROJECT, overlaid
 
 COMMAND: dict[str, Any] = {
@@ -362,7 +362,7 @@ def test_a_signal_to_the_job_ends_its_run_too(here: Path) -> None:
     )
     code = (
         "import json, sys\nfrom pathlib import Path\nfrom study import design, trainers\nfrom study.plan import Plan\n"
-        "from study.records import Store\nconfig = json.loads(sys.argv[1])\ntrainer = trainers.choose(config)\n"
+        "from study.store.record import Store\nconfig = json.loads(sys.argv[1])\ntrainer = trainers.choose(config)\n"
         "trainer.train(design.jobs(config)[0], Plan(config, trainer.origin()), Store(Path('runs')), lambda *_: None)\n"
     )
     job = subprocess.Popen(

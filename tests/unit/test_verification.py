@@ -9,11 +9,11 @@ import pytest
 from study import design
 from study.errors import StudyError
 from study.plan import Plan
-from study.records import Store
+from study.store.record import Store
+from study.store.verification import verify
 from study.trainers.builtin import origin
 from study.training import data
 from study.training.job import check_precision, run
-from study.verification import verify
 from tests.examples import resolved
 
 

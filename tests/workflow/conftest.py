@@ -13,7 +13,7 @@ import yaml
 
 from study import config as configuration
 from study import design, plan, trainers
-from study.records import NetworkRecord, Record
+from study.store.record import NetworkRecord, Record
 from tests.examples import PROJECT, overlaid
 
 Changes = dict[str, Any]

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from study.records import Store
+from study.store.record import Store
 from tests.workflow.conftest import Study
 
 JOB = ("bn~shared_dropout~0.3", "0-2")

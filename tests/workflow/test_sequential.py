@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from study import growth
-from study.records import Store
+from study.store.record import Store
 from tests.examples import PROJECT
 from tests.workflow.conftest import Changes, Study
 from tests.workflow.test_resume import kill_when

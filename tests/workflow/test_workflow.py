@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study.records import Store
+from study.store.record import Store
 from tests.examples import copy_of_the_project
 from tests.workflow.conftest import Study
 

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.cost import cost
 from study.design import Cell, factors
 from study.errors import StudyError
 from study.files import replacing, write_json
 from study.plan import Plan
-from study.records import NetworkRecord, OwnRecord, Record, Store
+from study.store.cost import cost
+from study.store.record import NetworkRecord, OwnRecord, Record, Store
 from study.trainers.declared import level_text
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from study import design, trainers
 from study.plan import Plan
-from study.records import NetworkRecord, Record, Store
+from study.store.record import NetworkRecord, Record, Store
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import datetime
 from typing import Any
 
-from study.records import Record
+from study.store.record import Record
 
 
 def cost(study: str, records: list[Record]) -> dict[str, Any]:
