@@ -132,11 +132,12 @@ STATISTICS = (
 )
 
 
-@pytest.mark.parametrize("path", sorted((PROJECT / "study/stats").rglob("*.py")), ids=lambda path: path.name)
+IN_ROOMS = [path for path in SOURCES if path.is_relative_to(PROJECT / "study/stats") and path.name != "__init__.py"]
+
+
+@pytest.mark.parametrize("path", IN_ROOMS, ids=lambda path: str(path.relative_to(PROJECT)))
 def test_the_rooms_of_the_statistics_reach_only_down(path: Path) -> None:
     room = path.relative_to(PROJECT / "study/stats").parts[0].removesuffix(".py")
-    if room == "__init__":
-        return
     below = STATISTICS[: STATISTICS.index(room) + 1]
     reached = {name.split(".")[2] for name in imports(path) if name.startswith("study.stats.")}
     assert reached <= set(below), f"{room} reaches up to {sorted(reached - set(below))}"
