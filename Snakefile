@@ -12,7 +12,10 @@ min_version("9.19")
 # Of this file, also where another Snakefile includes it.
 PROJECT = os.fspath(workflow.current_basedir)
 sys.path.insert(0, PROJECT)
-from study import config as configuration, design, growth, outcome, plan, trainers
+from study import trainers
+from study.analysis import adaptive
+from study.config import resolve as configuration
+from study.design import factorial, plan, response
 from study.errors import StudyError
 
 # The study of this folder, unless the configuration that was given brings a trainer and so a study of its own.
@@ -35,7 +38,7 @@ except StudyError as error:
 
 # Only the built-in networks have batch normalisation to explain.
 GAP, MECHANISM = ([], []) if "trainer" in config else (f"{STUDY}/statistics_gap.parquet", f"{STUDY}/mechanism.json")
-JOBS = {(job.trajectory, job.block): job for job in design.jobs(config)}
+JOBS = {(job.trajectory, job.block): job for job in factorial.jobs(config)}
 
 # Rules call `python -m study` from wherever Snakemake works, with Snakemake's own Python, whether or not its environment
 # is activated; progress counts from the start of this call, and the cost in cores of this machine.
@@ -50,7 +53,7 @@ report: "report/workflow.rst"
 
 
 include: "workflow/rules/design.smk"
-include: "workflow/rules/grow.smk"
+include: "workflow/rules/adaptive.smk"
 include: "workflow/rules/train.smk"
 include: "workflow/rules/analyze.smk"
 include: "workflow/rules/report.smk"

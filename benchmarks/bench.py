@@ -63,14 +63,14 @@ def _cpu_seconds(work: Callable[[], Any]) -> float:
 
 
 def _trainer(implementations: tuple[str, ...], **changes: Any) -> Any:
-    from study.training.data import load
-    from study.training.engine import Trainer
+    from study.trainers.mnist.data import load
+    from study.trainers.mnist.engine import Trainer
 
     return Trainer(SETTINGS | changes, implementations, load("mnist"))
 
 
 def _one_thread() -> None:
-    from study.training.job import prepare_tensorflow
+    from study.trainers.mnist.job import prepare_tensorflow
 
     prepare_tensorflow()
 
@@ -81,8 +81,8 @@ def _single_thread() -> list[dict[str, Any]]:
     import numpy as np
     import tensorflow as tf
 
-    from study.training.keys import key
-    from study.training.normalization import IMPLEMENTATIONS
+    from study.trainers.mnist.keys import key
+    from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
     everything = tuple(IMPLEMENTATIONS)
     trainers = {
@@ -213,8 +213,8 @@ def _spawn() -> subprocess.Popen[str]:
 def _worker() -> None:
     """Get ready, say after how many seconds, then train on demand and say how long it took (wall) and the memory."""
     _one_thread()
-    from study.training.keys import key
-    from study.training.normalization import IMPLEMENTATIONS
+    from study.trainers.mnist.keys import key
+    from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
     trainer = _trainer(tuple(IMPLEMENTATIONS), train_images=55_000)
     trainer.steps = 1
@@ -273,7 +273,7 @@ def _scaling() -> list[dict[str, Any]]:
 
 
 def _processor() -> str:
-    from study.training.job import processor
+    from study.trainers.mnist.job import processor
 
     return f"{processor()}, {os.cpu_count()} cores"
 

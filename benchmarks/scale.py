@@ -18,10 +18,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from study import config as configuration
-from study import design, plan
+from study.config import resolve as configuration
+from study.design import factorial, plan
 from study.store.record import Store
-from study.trainers.builtin import origin
+from study.trainers.mnist.trainer import origin
 from tests import examples
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -58,7 +58,7 @@ def _config(runs: int) -> dict[str, Any]:
 
 
 def _jobs(runs: int) -> int:
-    return len(design.jobs(configuration.resolve(_config(runs))))
+    return len(factorial.jobs(configuration.resolve(_config(runs))))
 
 
 def _costs(runs: int, folder: Path) -> Iterator[tuple[str, tuple[float, float]]]:

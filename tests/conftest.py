@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from study.plan import Plan
-from study.trainers.builtin import origin
-from study.training import data
-from study.training.job import prepare_tensorflow
+from study.design.plan import Plan
+from study.trainers.mnist import data
+from study.trainers.mnist.job import prepare_tensorflow
+from study.trainers.mnist.trainer import origin
 from tests.examples import idx_bytes, resolved
 
 BROWSER_ARGUMENTS = (

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from study import config as configuration
-from study.design import Cell
-from study.plan import Plan
+from study.config import resolve as configuration
+from study.design.factorial import Cell
+from study.design.plan import Plan
 from study.store.record import NetworkRecord, Score, Store
-from study.training.version import ENGINE_VERSION
+from study.trainers.mnist.version import ENGINE_VERSION
 
 PROJECT = Path(__file__).resolve().parents[1]
 START = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.analysis import Plan, analyse
-from study.analysis_files import write as write_analysis
+from study.analysis.files import write as write_analysis
+from study.analysis.run import Plan, analyse
 from study.files import write_json
-from study.mechanism import mechanism
 from study.stats.sequential.path import paths
 from study.stats.table import build_table
+from study.trainers.mnist.mechanism import mechanism
 
 TRIALS = 10_000
 VALIDATION_TRIALS = 5_000

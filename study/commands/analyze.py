@@ -10,7 +10,7 @@ from study.errors import StudyError
 if TYPE_CHECKING:
     import pandas as pd
 
-    from study.analysis import Plan
+    from study.analysis.run import Plan
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -96,11 +96,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     # The matrices are small: more threads only get in each other's way, and their number would show in the last bits.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from study import analysis, analysis_files
+    from study.analysis import files
+    from study.analysis.run import Words, analyse, describe
+    from study.analysis.tracker_export import ended_runs
     from study.stats.table import build_table, read_frame
-    from study.tracker import ended_runs
 
-    analysis_files.check_folder(arguments.out)
+    files.check_folder(arguments.out)
     factors = dict(_named(text, "--factor") for text in arguments.factor)
     block = None if arguments.block == "none" else _named(arguments.block, "--block")
     focus, _, level = arguments.control.partition("=")
@@ -129,14 +130,14 @@ def run(arguments: argparse.Namespace) -> None:
     curves = None
     if arguments.curves:
         curves = _renamed(read_frame(arguments.curves, levels=list(columns.values())), columns)
-    words = analysis.Words(
+    words = Words(
         arguments.name or arguments.response or "accuracy", arguments.unit, export.left_out, export.without_number
     )
     if arguments.describe is None:
-        found = analysis.analyse(table, plan, curves, words)
+        found = analyse(table, plan, curves, words)
     else:
-        found = analysis.describe(table, plan, curves, words, arguments.describe)
-    analysis_files.write(found, arguments.out)
+        found = describe(table, plan, curves, words, arguments.describe)
+    files.write(found, arguments.out)
 
 
 def _named(text: str, option: str) -> tuple[str, str]:
@@ -164,7 +165,7 @@ def _higher(arguments: argparse.Namespace) -> bool:
 
 
 def _plan(arguments: argparse.Namespace, counts: bool) -> "Plan":
-    from study.analysis import Plan
+    from study.analysis.run import Plan
 
     if not 0 < arguments.alpha < 1:
         raise StudyError(f"--alpha {arguments.alpha:g}: a level lies between 0 and 1, for example 0.05")

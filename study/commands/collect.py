@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from study import growth
-from study import plan as plans
+from study.analysis import adaptive
+from study.design import plan as plans
 from study.store.record import Store
 
 
@@ -21,6 +21,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from study.store import tables
 
-    allocation = growth.read(arguments.decision).allocation if arguments.decision else None
+    allocation = adaptive.read(arguments.decision).allocation if arguments.decision else None
     found = tables.collect(plans.read(arguments.design), Store(arguments.store), arguments.partial, allocation)
     tables.write(found, arguments.out)

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
-from study import growth
-from study import plan as plans
+from study.analysis import adaptive
+from study.design import plan as plans
 from study.store.record import Store
 
 
@@ -18,6 +18,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    decision = growth.decide(plans.read(arguments.design), Store(arguments.store), arguments.seeds)
-    growth.write(decision, arguments.out)
+    decision = adaptive.decide(plans.read(arguments.design), Store(arguments.store), arguments.seeds)
+    adaptive.write(decision, arguments.out)
     print(f"[study] {decision.line}")

@@ -5,9 +5,9 @@ import json
 import math
 from pathlib import Path
 
-from study import config as configuration
-from study import plan
-from study.design import cells, looks, seeds
+from study.config import resolve as configuration
+from study.design import plan
+from study.design.factorial import cells, looks, seeds
 from study.errors import StudyError
 
 # What the planning assumes before there are runs of one's own: the error rate that such networks usually reach on
@@ -45,7 +45,7 @@ def _outlook(design: plan.Plan) -> str:
     """What the planned seeds of the built-in networks can show, in words for a terminal."""
     from study.commands.power import describe
     from study.stats.planning.power import Aim, plan_from_assumptions
-    from study.training import data
+    from study.trainers.mnist import data
 
     factors = design.config["design"]["factors"]
     (focus,) = design.config["design"]["control"]

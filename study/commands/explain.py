@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from study import plan as plans
+from study.design import plan as plans
 from study.files import write_json
 
 
@@ -19,7 +19,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     import pandas as pd
 
-    from study.mechanism import mechanism
+    from study.trainers.mnist.mechanism import mechanism
 
     config = plans.read(arguments.design).config
     runs = pd.read_parquet(arguments.runs)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from study.plan import Plan
+    from study.design.plan import Plan
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -25,9 +25,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study import outcome
-    from study import plan as plans
     from study.cli import execute
+    from study.design import plan as plans
+    from study.design import response
 
     out = arguments.out
     design, runs, curves = out / "design.json", out / "runs.parquet", out / "curves.parquet"
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> None:
         execute(["design", arguments.config, "--out", str(out)])
         execute(["collect", str(design), "--store", str(arguments.store), "--out", str(out), "--partial"])
         plan = plans.read(design)
-        options = outcome.options(plan.config)
+        options = response.options(plan.config)
         # A tuned comparison chooses on two seeds and judges on two others.
         tuned = any(option.startswith("--tune=") for option in options)
         reason = _too_early(plan, runs, 4 if tuned else 2)
@@ -52,7 +52,7 @@ def _too_early(plan: "Plan", runs: Path, needed: int) -> str:
     """Why these runs allow no comparison, whatever the plan allows; empty if `needed` seeds are whole."""
     import pandas as pd
 
-    from study.design import cells, seeds
+    from study.design.factorial import cells, seeds
 
     done = set(pd.read_parquet(runs, columns=["run_id"])["run_id"])
     finished = Counter(seed for run_id, _, seed in plan.runs() if run_id in done)

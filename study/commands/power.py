@@ -190,7 +190,7 @@ def _aim(arguments: argparse.Namespace, contrasts: int, counts: bool) -> Any:
 
 
 def _looks(arguments: argparse.Namespace) -> tuple[int, ...]:
-    from study.design import planned_looks
+    from study.design.factorial import planned_looks
 
     if arguments.sequential is None:
         return ()

@@ -77,11 +77,12 @@ def run(arguments: argparse.Namespace) -> None:
             frame.to_parquet(path, index=False)
     print(f"{arguments.out}: {len(frame)} runs, {truth.seeds} seeds, scenario {arguments.scenario}")
     if arguments.analyze:
-        from study import analysis, analysis_files
+        from study.analysis import files
+        from study.analysis.run import Plan, analyse
         from study.stats.table import build_table
 
         table = build_table(frame, list(truth.design), truth.arms[0], "seed", "test_correct", "test_trials")
-        analysis_files.write(analysis.analyse(table, analysis.Plan()), arguments.analyze)
+        files.write(analyse(table, Plan()), arguments.analyze)
         print(f"{arguments.analyze}: the analysis")
 
 

@@ -50,7 +50,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from rich import console as terminals
 
-    from study import plan as plans
+    from study.design import plan as plans
     from study.monitor.status import Survey
     from study.store.record import Store
 

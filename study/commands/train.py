@@ -6,12 +6,12 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
-from study import plan as plans
-from study.design import Job
+from study.design import plan as plans
+from study.design.factorial import Job
 from study.files import write_json
 from study.monitor import heartbeat, progress
-from study.processes import in_processes
 from study.store.record import Record, Store
+from study.trainers.parallel import in_processes
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

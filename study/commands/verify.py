@@ -21,7 +21,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     import numpy as np
 
-    from study import plan as plans
+    from study.design import plan as plans
     from study.errors import StudyError
     from study.store.record import Store
     from study.store.verification import verify

@@ -4,8 +4,8 @@ import os
 import time
 from typing import Any
 
-from study.design import Job, looks
-from study.plan import Plan
+from study.design.factorial import Job, looks
+from study.design.plan import Plan
 from study.store.record import Record, Store
 
 # Set by the Snakefile, so that all jobs of one call of Snakemake measure from one moment; and the cores of this machine

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study import growth
-from study.design import factors, looks
+from study.analysis import adaptive
+from study.design.factorial import factors, looks
+from study.design.plan import Plan
 from study.monitor import heartbeat
-from study.plan import Plan
 from study.store.record import Store
 
 DONE, RUNNING, FAILED, MISSING = STATES = ("done", "running", "failed", "missing")
@@ -83,13 +83,13 @@ class Survey:
         self._plan = plan
         self._folder = folder
         self._store = store
-        self._runs = plan.runs(growth.asked_for(plan.config, folder))
+        self._runs = plan.runs(adaptive.asked_for(plan.config, folder))
         self._seconds: dict[str, list[float]] = {}
 
     def look(self) -> Status:
         """The state of every run now; of a sequential study, of every run that it has asked for so far."""
         if looks(self._plan.config):
-            self._runs = self._plan.runs(growth.asked_for(self._plan.config, self._folder))
+            self._runs = self._plan.runs(adaptive.asked_for(self._plan.config, self._folder))
         recorded = self._store.recorded()
         states = {run_id: DONE if run_id in recorded else MISSING for run_id, _, _ in self._runs}
         lacking: dict[tuple[str, int], list[str]] = {}

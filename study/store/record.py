@@ -42,7 +42,7 @@ class Record:
     """One run: what was trained, how it came out, where and at what cost. What came out is in the subclasses.
 
     Attributes:
-        id: identity of the run (`study.design.run_id`).
+        id: identity of the run (`study.design.factorial.run_id`).
         settings, seed: what was trained.
         status: `ok`, or `diverged`: an outcome like any other, and counted.
         curve: columns of equal length, by epoch from 1; none for a run without a curve.

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.design import Cell, factors
+from study.design.factorial import Cell, factors
+from study.design.levels import level_text
+from study.design.plan import Plan
 from study.errors import StudyError
 from study.files import replacing, write_json
-from study.plan import Plan
 from study.store.cost import cost
 from study.store.record import NetworkRecord, OwnRecord, Record, Store
-from study.trainers.declared import level_text
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from study import design, trainers
-from study.plan import Plan
+from study import trainers
+from study.design import factorial
+from study.design.plan import Plan
 from study.store.record import NetworkRecord, Record, Store
 
 
@@ -60,7 +61,7 @@ def verify(plan: Plan, store: Store, trainings: int, rng: np.random.Generator, s
     """
     finished = [
         (job, seed)
-        for job in design.jobs(plan.config)
+        for job in factorial.jobs(plan.config)
         for seed in job.seeds
         if not store.missing(plan.run_id(cell, seed) for cell in job.cells)
     ]
@@ -69,7 +70,7 @@ def verify(plan: Plan, store: Store, trainings: int, rng: np.random.Generator, s
     comparisons = []
     for index in drawn:
         job, seed = finished[index]
-        single = design.Job(job.trajectory, job.cells, (seed,))
+        single = factorial.Job(job.trajectory, job.cells, (seed,))
         trainer.train(single, plan, again, lambda *_: None)
         for run_id in plan.run_ids(single):
             comparisons.append(Comparison(store.load(run_id), again.load(run_id)))

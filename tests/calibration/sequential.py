@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from study.design import planned_looks
+from study.design.factorial import planned_looks
 from study.stats.effects.power import power_of_t
 from study.stats.sequential.e_process import monitor
 from study.stats.sequential.power import prefix_moments

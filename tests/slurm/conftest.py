@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from study.design import Job, jobs
+from study.design.factorial import Job, jobs
 from study.store.record import Store
 from tests.examples import PROJECT, copy_of_the_project, overlaid
 from tests.slurm.cluster import PATIENCE, Cluster, obstacle

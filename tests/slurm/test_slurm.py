@@ -14,7 +14,7 @@ import pandas as pd
 
 from study.monitor import heartbeat
 from study.monitor.status import Survey
-from study.training import checkpoint
+from study.trainers.mnist import checkpoint
 from tests.examples import PROJECT
 from tests.slurm.cluster import NODES, PATIENCE, Cluster, until
 from tests.slurm.conftest import Clone

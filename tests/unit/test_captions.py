@@ -8,7 +8,7 @@ import pytest
 import yaml
 from docutils.core import publish_string
 
-from study.config import resolve
+from study.config.resolve import resolve
 
 FOLDER = Path(__file__).resolve().parents[2]
 CAPTIONS = sorted((FOLDER / "report").glob("*.rst"))

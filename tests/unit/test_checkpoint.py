@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from study.training import data
-from study.training.checkpoint import load
-from study.training.engine import Result, Trainer
+from study.trainers.mnist import data
+from study.trainers.mnist.checkpoint import load
+from study.trainers.mnist.engine import Result, Trainer
 
 SETTINGS = {
     "network": "asker",

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from study.design.plan import Plan
 from study.errors import StudyError
-from study.plan import Plan
 from study.store import tables
 from study.store.record import Store
-from study.trainers.builtin import origin
+from study.trainers.mnist.trainer import origin
 from tests import examples
 
 

@@ -10,8 +10,8 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
-from study import config as configuration
-from study.design import CONVENIENCES
+from study.config import resolve as configuration
+from study.design.factorial import CONVENIENCES
 from study.errors import StudyError
 from tests.examples import PROJECT, SMALL, overlaid, resolved
 
@@ -109,8 +109,8 @@ def test_editors_find_the_schema_from_the_first_line(path: Path) -> None:
 
 
 def test_the_schema_names_what_is_registered() -> None:
-    from study.training.networks import NETWORKS
-    from study.training.normalization import IMPLEMENTATIONS
+    from study.trainers.mnist.networks import NETWORKS
+    from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
     assert SCHEMA["$defs"]["network"]["enum"] == list(NETWORKS)
     assert SCHEMA["$defs"]["bn"]["enum"] == ["none", *IMPLEMENTATIONS]

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from study.plan import Plan
+from study.design.plan import Plan
 from study.store.cost import cost
 from study.store.record import Record
 from tests import examples

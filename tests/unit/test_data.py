@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from study.errors import StudyError
-from study.training import data
+from study.trainers.mnist import data
 from tests.examples import PROJECT, idx_bytes
 
 # The MD5 sums of the unpacked files of MNIST, as they are in circulation.

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from study import config as configuration
-from study import design, trainers
-from study.trainers import builtin
-from study.trainers.builtin import origin
-from study.training.version import ENGINE_VERSION
+from study import trainers
+from study.config import resolve as configuration
+from study.design import factorial
+from study.trainers.mnist import trainer
+from study.trainers.mnist.trainer import origin
+from study.trainers.mnist.version import ENGINE_VERSION
 from tests.examples import PROJECT, SMALL, resolved
 
 SETTINGS: dict[str, Any] = {
@@ -30,20 +31,20 @@ FULL = configuration.load(PROJECT / "config.yaml")
 
 def run_ids(config: dict[str, Any]) -> list[str]:
     return [
-        design.run_id(cell.settings, seed, origin("d"))
-        for cell in design.cells(config)
-        for seed in design.seeds(config)
+        factorial.run_id(cell.settings, seed, origin("d"))
+        for cell in factorial.cells(config)
+        for seed in factorial.seeds(config)
     ]
 
 
-def runs_of(jobs: list[design.Job]) -> list[tuple[str, int]]:
+def runs_of(jobs: list[factorial.Job]) -> list[tuple[str, int]]:
     return [
         (json.dumps(cell.settings, sort_keys=True), seed) for job in jobs for cell in job.cells for seed in job.seeds
     ]
 
 
 def test_all_levels_are_crossed_the_last_factor_fastest() -> None:
-    cells = design.cells(resolved(design={"factors": {"bn": ["none", "libs", "keras"]}}))
+    cells = factorial.cells(resolved(design={"factors": {"bn": ["none", "libs", "keras"]}}))
     assert [tuple(cell.levels.values()) for cell in cells] == [
         ("none", 0.0),
         ("none", 0.3),
@@ -59,13 +60,13 @@ def test_a_cell_has_all_settings_its_levels_over_those_of_the_configuration() ->
     config = resolved(training={"dropout": 0.9, "checkpoint_every": 1})
     expected = config["training"] | {"bn": "keras", "dropout": 0.3}
     del expected["checkpoint_every"]
-    assert design.cells(config)[3].settings == expected
+    assert factorial.cells(config)[3].settings == expected
     assert expected["lr"] == 0.001
 
 
 def test_the_registered_study_has_600_runs_in_240_trainings() -> None:
     assert len(set(run_ids(FULL))) == 5 * 2 * 3 * 20 == 600
-    trainings = {(cell.trajectory, seed) for cell in design.cells(FULL) for seed in design.seeds(FULL)}
+    trainings = {(cell.trajectory, seed) for cell in factorial.cells(FULL) for seed in factorial.seeds(FULL)}
     assert len(trainings) == 2 * 2 * 3 * 20 == 240
 
 
@@ -73,10 +74,10 @@ def test_the_order_of_the_factors_in_the_files_changes_nothing() -> None:
     forward = resolved(design={"factors": {"lr": [0.1, 0.2], "epochs": [1, 2]}})
     turned = dict(reversed(forward["design"]["factors"].items()))
     backward = configuration.resolve(forward | {"design": forward["design"] | {"factors": turned}})
-    assert design.cells(forward) == design.cells(backward)
-    assert design.jobs(forward) == design.jobs(backward)
+    assert factorial.cells(forward) == factorial.cells(backward)
+    assert factorial.jobs(forward) == factorial.jobs(backward)
     assert run_ids(forward) == run_ids(backward)
-    assert design.plan_digest(forward) == design.plan_digest(backward)
+    assert factorial.plan_digest(forward) == factorial.plan_digest(backward)
 
 
 # -- the identity of a run
@@ -87,34 +88,34 @@ def test_a_run_id_is_the_sha256_of_the_sorted_json_of_what_decides_its_result() 
         '{"data":"abc","engine":ENGINE,"seed":7,"settings":{"batch_size":200,"bn":"keras","dropout":0.3,"epochs":10,'
         '"loss":"softmax_cross_entropy","lr":0.0002,"network":"asker","precision":"float32","train_images":55000}}'
     ).replace("ENGINE", str(ENGINE_VERSION))
-    assert design.run_id(SETTINGS, 7, origin("abc")) == hashlib.sha256(text.encode()).hexdigest()[:16]
+    assert factorial.run_id(SETTINGS, 7, origin("abc")) == hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 @pytest.mark.parametrize("name", SETTINGS)
 def test_a_run_id_differs_with_every_setting(name: str) -> None:
     value = SETTINGS[name]
     other = f"{value}_2" if isinstance(value, str) else 2 * value
-    assert design.run_id(SETTINGS | {name: other}, 7, origin("abc")) != design.run_id(SETTINGS, 7, origin("abc"))
+    assert factorial.run_id(SETTINGS | {name: other}, 7, origin("abc")) != factorial.run_id(SETTINGS, 7, origin("abc"))
 
 
 def test_a_run_id_differs_with_the_last_bit_of_a_number() -> None:
     assert math.nextafter(0.0002, 1) != 0.0002
     next_lr = SETTINGS | {"lr": math.nextafter(0.0002, 1)}
-    assert design.run_id(next_lr, 7, origin("abc")) != design.run_id(SETTINGS, 7, origin("abc"))
+    assert factorial.run_id(next_lr, 7, origin("abc")) != factorial.run_id(SETTINGS, 7, origin("abc"))
 
 
 def test_a_run_id_is_made_of_every_setting_of_a_training() -> None:
-    assert set(SETTINGS) == set(design.cells(FULL)[0].settings)
+    assert set(SETTINGS) == set(factorial.cells(FULL)[0].settings)
 
 
 def test_a_run_id_differs_with_the_seed_the_data_and_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     ids = [
-        design.run_id(SETTINGS, 7, origin("abc")),
-        design.run_id(SETTINGS, 8, origin("abc")),
-        design.run_id(SETTINGS, 7, origin("abd")),
+        factorial.run_id(SETTINGS, 7, origin("abc")),
+        factorial.run_id(SETTINGS, 8, origin("abc")),
+        factorial.run_id(SETTINGS, 7, origin("abd")),
     ]
-    monkeypatch.setattr(builtin, "ENGINE_VERSION", ENGINE_VERSION + 1)
-    assert len({*ids, design.run_id(SETTINGS, 7, origin("abc"))}) == 4
+    monkeypatch.setattr(trainer, "ENGINE_VERSION", ENGINE_VERSION + 1)
+    assert len({*ids, factorial.run_id(SETTINGS, 7, origin("abc"))}) == 4
 
 
 @pytest.mark.parametrize(
@@ -139,7 +140,7 @@ def test_a_run_id_differs_with_the_seed_the_data_and_the_engine(monkeypatch: pyt
 )
 def test_a_run_keeps_its_id_whatever_else_the_study_holds(changes: dict[str, Any]) -> None:
     run = run_ids(resolved())[4]
-    assert run == design.run_id(SETTINGS | SMALL["training"] | {"bn": "none", "dropout": 0.3}, 1, origin("d"))
+    assert run == factorial.run_id(SETTINGS | SMALL["training"] | {"bn": "none", "dropout": 0.3}, 1, origin("d"))
     assert run in run_ids(resolved(changes))
 
 
@@ -163,7 +164,7 @@ def test_the_number_of_threads_is_no_setting() -> None:
     ],
 )
 def test_the_plan_digest_tells_a_changed_plan_and_nothing_else(changes: dict[str, Any], differs: bool) -> None:
-    assert (design.plan_digest(resolved(changes)) != design.plan_digest(resolved())) == differs
+    assert (factorial.plan_digest(resolved(changes)) != factorial.plan_digest(resolved())) == differs
 
 
 # -- jobs
@@ -173,9 +174,11 @@ def test_the_plan_digest_tells_a_changed_plan_and_nothing_else(changes: dict[str
 @pytest.mark.parametrize("share", [True, False])
 def test_jobs_hold_every_run_once_however_they_are_packed(seeds_per_job: int, share: bool) -> None:
     config = FULL | {"execution": {"seeds_per_job": seeds_per_job, "share_trajectories": share}}
-    jobs = design.jobs(config)
+    jobs = factorial.jobs(config)
     planned = [
-        (json.dumps(cell.settings, sort_keys=True), seed) for cell in design.cells(FULL) for seed in design.seeds(FULL)
+        (json.dumps(cell.settings, sort_keys=True), seed)
+        for cell in factorial.cells(FULL)
+        for seed in factorial.seeds(FULL)
     ]
     assert sorted(runs_of(jobs)) == sorted(planned)
     names = [(job.trajectory, job.block) for job in jobs]
@@ -184,7 +187,7 @@ def test_jobs_hold_every_run_once_however_they_are_packed(seeds_per_job: int, sh
 
 
 def test_a_shared_training_carries_all_implementations_and_never_the_network_without_bn() -> None:
-    for job in design.jobs(FULL):
+    for job in factorial.jobs(FULL):
         implementations = [cell.levels["bn"] for cell in job.cells]
         assert implementations in (["none"], ["libs", "contrib", "contrib_stale", "keras"])
         for name in ("dropout", "lr"):
@@ -192,13 +195,13 @@ def test_a_shared_training_carries_all_implementations_and_never_the_network_wit
 
 
 def test_without_sharing_every_job_trains_one_cell() -> None:
-    jobs = design.jobs(FULL | {"execution": {"seeds_per_job": 20, "share_trajectories": False}})
+    jobs = factorial.jobs(FULL | {"execution": {"seeds_per_job": 20, "share_trajectories": False}})
     assert [len(job.cells) for job in jobs] == [1] * 30
 
 
 def test_more_seeds_are_more_jobs_and_not_other_jobs() -> None:
-    def jobs(seeds: int) -> list[design.Job]:
-        return design.jobs(resolved(design={"seeds": seeds}, execution={"seeds_per_job": 5}))
+    def jobs(seeds: int) -> list[factorial.Job]:
+        return factorial.jobs(resolved(design={"seeds": seeds}, execution={"seeds_per_job": 5}))
 
     assert all(job in jobs(40) for job in jobs(20))
     # Only a last, shorter block is replaced.
@@ -211,7 +214,7 @@ def test_more_seeds_are_more_jobs_and_not_other_jobs() -> None:
 def test_the_key_of_a_job_changes_with_all_that_decides_its_runs_and_with_nothing_else() -> None:
     def keys(changes: dict[str, Any], images: str = "d") -> dict[str, str]:
         """The keys of the jobs with dropout 0.3 and the first seeds, by trajectory."""
-        jobs = design.jobs(resolved(changes))
+        jobs = factorial.jobs(resolved(changes))
         return {job.trajectory: job.key(images) for job in jobs if job.trajectory.endswith("0.3") and 0 in job.seeds}
 
     usual = keys({})
@@ -245,21 +248,21 @@ def test_the_key_of_a_job_changes_with_all_that_decides_its_runs_and_with_nothin
 
 def test_the_fingerprint_of_the_built_in_trainer_changes_with_the_engine(monkeypatch: pytest.MonkeyPatch) -> None:
     before = trainers.choose(resolved()).fingerprint()
-    monkeypatch.setattr(builtin, "ENGINE_VERSION", ENGINE_VERSION + 1)
+    monkeypatch.setattr(trainer, "ENGINE_VERSION", ENGINE_VERSION + 1)
     assert trainers.choose(resolved()).fingerprint() != before
 
 
 def test_the_first_seeds_of_all_cells_come_before_the_next_seeds() -> None:
-    jobs = design.jobs(resolved(design={"seeds": 4}, execution={"seeds_per_job": 2}))
+    jobs = factorial.jobs(resolved(design={"seeds": 4}, execution={"seeds_per_job": 2}))
     assert [job.block for job in jobs] == ["0-1"] * 4 + ["2-3"] * 4
 
 
 def test_a_number_of_seeds_counts_from_0_and_a_list_names_them() -> None:
-    assert design.seeds(resolved(design={"seeds": 3})) == [0, 1, 2]
-    assert design.seeds(resolved(design={"seeds": [9, 4]})) == [9, 4]
+    assert factorial.seeds(resolved(design={"seeds": 3})) == [0, 1, 2]
+    assert factorial.seeds(resolved(design={"seeds": [9, 4]})) == [9, 4]
 
 
 @pytest.mark.parametrize("changes", [{}, {"training": {"lr": 1e-5}}, {"design": {"factors": {"lr": [1e-5, 10]}}}])
 def test_trajectories_are_plain_names_for_files(changes: dict[str, Any]) -> None:
-    for cell in design.cells(resolved(changes)):
+    for cell in factorial.cells(resolved(changes)):
         assert set(cell.trajectory) <= set("abcdefghijklmnopqrstuvwxyz0123456789._~-")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from study.training import data
-from study.training.engine import Result, Trainer
-from study.training.normalization import EPSILON, IMPLEMENTATIONS
+from study.trainers.mnist import data
+from study.trainers.mnist.engine import Result, Trainer
+from study.trainers.mnist.normalization import EPSILON, IMPLEMENTATIONS
 
 SETTINGS = {
     "network": "asker",

@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.training import data
-from study.training.engine import Trainer
-from study.training.job import prepare_tensorflow, processor, processor_flags
-from study.training.normalization import IMPLEMENTATIONS
-from study.training.version import ENGINE_VERSION
+from study.trainers.mnist import data
+from study.trainers.mnist.engine import Trainer
+from study.trainers.mnist.job import prepare_tensorflow, processor, processor_flags
+from study.trainers.mnist.normalization import IMPLEMENTATIONS
+from study.trainers.mnist.version import ENGINE_VERSION
 
 KEPT = Path(__file__).with_name("engine_bits.json")
 CACHES = Path("/sys/devices/system/cpu/cpu0/cache")

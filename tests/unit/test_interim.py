@@ -8,9 +8,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from study import plan
 from study.cli import main
-from study.design import Cell
+from study.design import plan
+from study.design.factorial import Cell
 from study.report.text import of
 from study.store.record import Store
 from tests import examples

@@ -8,12 +8,13 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from study import cli, plan
-from study.mechanism import mechanism
-from study.plan import Plan
+from study import cli
+from study.design import plan
+from study.design.plan import Plan
 from study.store import tables
 from study.store.record import Store
-from study.trainers.builtin import origin
+from study.trainers.mnist.mechanism import mechanism
+from study.trainers.mnist.trainer import origin
 from tests import examples
 
 # (bn, dropout, right of 100 with moving, population and batch statistics)

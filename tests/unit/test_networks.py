@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from study.training import data
-from study.training.engine import Trainer
-from study.training.networks import NETWORKS
-from study.training.normalization import IMPLEMENTATIONS
+from study.trainers.mnist import data
+from study.trainers.mnist.engine import Trainer
+from study.trainers.mnist.networks import NETWORKS
+from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
 SETTINGS = {
     "bn": "none",

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from study import design, packing
-from study import plan as plan_module
+from study.design import factorial, job_size
+from study.design import plan as plan_module
+from study.design.plan import Plan, settle, write
 from study.errors import StudyError
-from study.plan import Plan, settle, write
 from study.store.record import Store
-from study.trainers.builtin import origin
-from study.training.version import ENGINE_VERSION
+from study.trainers.mnist.trainer import origin
+from study.trainers.mnist.version import ENGINE_VERSION
 from tests import examples
 from tests.examples import resolved
 
@@ -21,7 +21,7 @@ AUTO = {"seeds_per_job": "auto"}
 
 
 def sizes(config: dict[str, Any]) -> set[int]:
-    return {len(job.seeds) for job in design.jobs(config)}
+    return {len(job.seeds) for job in factorial.jobs(config)}
 
 
 def test_a_job_trains_as_many_seeds_as_fit_into_its_minutes() -> None:
@@ -40,7 +40,7 @@ def test_a_job_trains_as_many_seeds_as_fit_into_its_minutes() -> None:
 def test_more_seeds_move_no_block_of_an_auto_study() -> None:
     def jobs(seeds: int) -> set[tuple[str, str]]:
         config = resolved(design={"seeds": seeds}, execution=AUTO | {"seconds_per_run": 100})
-        return {(job.trajectory, job.block) for job in design.jobs(config)}
+        return {(job.trajectory, job.block) for job in factorial.jobs(config)}
 
     assert jobs(20) < jobs(40)
 
@@ -64,17 +64,17 @@ def flop(network: str) -> float:
     return float(3 * forward - first)
 
 
-@pytest.mark.parametrize("network", packing.MEGAFLOP)
+@pytest.mark.parametrize("network", job_size.MEGAFLOP)
 def test_the_arithmetic_is_that_of_the_networks(network: str) -> None:
-    assert packing.MEGAFLOP[network] == pytest.approx(flop(network) / 1e6, rel=0.05)
+    assert job_size.MEGAFLOP[network] == pytest.approx(flop(network) / 1e6, rel=0.05)
 
 
 def test_every_network_has_its_arithmetic() -> None:
     schema = json.dumps(resolved())  # a study is of one network unless it says otherwise
     assert "asker" in schema
-    from study.training.networks import NETWORKS
+    from study.trainers.mnist.networks import NETWORKS
 
-    assert set(packing.MEGAFLOP) == set(NETWORKS)
+    assert set(job_size.MEGAFLOP) == set(NETWORKS)
 
 
 def store_of(folder: Path, config: dict[str, Any], images_per_second: float) -> Store:
@@ -139,7 +139,7 @@ def test_what_is_settled_stays_while_records_come_in(tmp_path: Path) -> None:
 
 def test_a_time_limit_has_room_and_grows_with_the_seeds() -> None:
     config = resolved(design={"seeds": 8}, execution={"seeds_per_job": 4, "seconds_per_run": 120})
-    (limit,) = {design.minutes_allowed(config, job) for job in design.jobs(config)}
+    (limit,) = {factorial.minutes_allowed(config, job) for job in factorial.jobs(config)}
     # 500 s are expected.
     assert limit == 5 + 25
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from study import design, plan
+from study.design import factorial, plan
+from study.design.plan import Plan
 from study.errors import StudyError
-from study.plan import Plan
-from study.trainers.builtin import origin
-from study.training.version import ENGINE_VERSION
+from study.trainers.mnist.trainer import origin
+from study.trainers.mnist.version import ENGINE_VERSION
 from tests.examples import resolved
 
 
@@ -28,7 +28,7 @@ def test_the_design_file_holds_what_later_steps_need(tmp_path: Path) -> None:
     plan.write(planned, tmp_path)
     content = json.loads((tmp_path / "design.json").read_text())
     assert content.pop("config") == planned.config
-    assert content.pop("plan_digest") == design.plan_digest(planned.config)
+    assert content.pop("plan_digest") == factorial.plan_digest(planned.config)
     assert content == {
         "schema": 1,
         "name": "small",
@@ -69,7 +69,7 @@ def test_the_table_of_runs_has_every_run_with_its_levels_and_its_training(tmp_pa
 
 
 def test_every_job_is_found_by_its_name(small_plan: Plan) -> None:
-    for job in design.jobs(small_plan.config):
+    for job in factorial.jobs(small_plan.config):
         assert small_plan.job(job.trajectory, job.block) == job
 
 

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from study.training import data
-from study.training.engine import Trainer
-from study.training.keys import key
+from study.trainers.mnist import data
+from study.trainers.mnist.engine import Trainer
+from study.trainers.mnist.keys import key
 
 v1 = tf.compat.v1
 

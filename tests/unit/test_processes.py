@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from study.design import Job
+from study.design.factorial import Job
 from study.errors import StudyError
-from study.processes import in_processes
+from study.trainers.parallel import in_processes
 
 JOB = Job("a", (), (4, 5, 6, 7, 8))
 PATIENCE = 60

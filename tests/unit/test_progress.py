@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from study.design import jobs
+from study.design.factorial import jobs
+from study.design.plan import Plan
 from study.monitor import progress
-from study.plan import Plan
 from study.store.record import Record, Store
-from study.trainers.builtin import origin
+from study.trainers.mnist.trainer import origin
 from tests import examples
 
 NOW = 1_800_000_000.0

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from study.design.plan import Plan
 from study.errors import StudyError
-from study.plan import Plan
 from study.store.record import Record, Score, Store
 from tests import examples
 

@@ -10,7 +10,7 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from study import analysis
+from study.analysis import run
 from study.cli import main
 from study.report.results import read_results
 from study.report.verdict import verdict
@@ -41,7 +41,7 @@ def runs(seeds: int = 8, rng_seed: int = 0) -> pd.DataFrame:
 def analysed(frame: pd.DataFrame, block: str | None = "seed", margin: float = 0.1, **outcome: Any) -> dict[str, Any]:
     outcome = outcome or {"response": "loss", "higher_is_better": False}
     table = build_table(frame, ["optimizer", "size"], "sgd", block, **outcome)
-    return analysis.analyse(table, analysis.Plan(margin=margin, collapse_below=None))
+    return run.analyse(table, run.Plan(margin=margin, collapse_below=None))
 
 
 def contrast(results: dict[str, Any], level: str, scale: str = "response") -> dict[str, Any]:

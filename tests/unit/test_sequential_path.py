@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from study.cli import main
-from study.design import planned_looks
+from study.design.factorial import planned_looks
 from study.stats.planning.simulate import Truth, simulate
 from study.stats.sequential.e_process import critical_t
 from study.stats.sequential.path import follow, paths, twin

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from study.cli import main
-from study.design import planned_looks
+from study.design.factorial import planned_looks
 from study.stats.planning.power import Aim, plan_from_assumptions
 from study.stats.sequential.path import follow
 from study.stats.sequential.power import STUDIES, prefix_moments, stopping

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from study import cli
-from study.design import jobs
+from study.design.factorial import jobs
+from study.design.plan import Plan, write
 from study.errors import StudyError
 from study.monitor import heartbeat
 from study.monitor.status import Failure, Status, Survey
-from study.plan import Plan, write
 from study.store.record import Store
-from study.trainers.builtin import origin
+from study.trainers.mnist.trainer import origin
 from tests import examples
 
 SHARED, NONE = "bn~shared_dropout~0.3", "bn~none_dropout~0.3"

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
-from study import config as configuration
-from study import design, trainers
+from study import trainers
+from study.config import resolve as configuration
+from study.design import factorial
+from study.design.plan import Plan
 from study.errors import StudyError
-from study.plan import Plan
 from study.store.record import OwnRecord, Record, Store
 from study.store.tables import collect
 from tests.examples import PROJECT, overlaid
@@ -52,7 +53,7 @@ def planned(**changes: Any) -> Plan:
 def train(plan: Plan) -> Store:
     """Train every job; what fails is raised at the end."""
     store, trainer = Store(Path("runs")), trainers.choose(plan.config)
-    for job in design.jobs(plan.config):
+    for job in factorial.jobs(plan.config):
         trainer.train(job, plan, store, lambda *_: None)
     return store
 
@@ -269,7 +270,7 @@ def alive(pid: int) -> bool:
 def test_a_program_that_does_not_exist_is_told_when_the_study_is_planned() -> None:
     config = resolved(trainer={"command": "no-such-program {word} {seed} {record}"})
     with pytest.raises(StudyError, match="'no-such-program', which is no program here"):
-        trainers.choose(config).check(design.cells(config))
+        trainers.choose(config).check(factorial.cells(config))
 
 
 def test_a_function_is_called_with_the_levels_and_the_seed_in_a_process_of_its_own(here: Path) -> None:
@@ -342,12 +343,12 @@ def test_without_a_block_no_two_cells_share_a_seed_and_each_keeps_its_own() -> N
     assert max(seeds) < 2**32
     more = {run_id for run_id, _, _ in planned(design=alone | {"seeds": 50} | levels("a", "b", "c")).runs()}
     assert {run_id for run_id, _, _ in plan.runs()} < more
-    assert {cell.seed_offset for cell in design.cells(resolved())} == {0}
+    assert {cell.seed_offset for cell in factorial.cells(resolved())} == {0}
 
 
 @pytest.mark.parametrize("word", [*HOSTILE, "x" * 500, "a/../../b", ".."])
 def test_a_trajectory_is_a_name_for_a_folder_whatever_its_levels(word: str) -> None:
-    names = [cell.trajectory for cell in design.cells(resolved(design=levels("plain", word)))]
+    names = [cell.trajectory for cell in factorial.cells(resolved(design=levels("plain", word)))]
     assert len(set(names)) == 2
     for name in names:
         assert "/" not in name
@@ -361,9 +362,11 @@ def test_a_signal_to_the_job_ends_its_run_too(here: Path) -> None:
         "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(600)\n"
     )
     code = (
-        "import json, sys\nfrom pathlib import Path\nfrom study import design, trainers\nfrom study.plan import Plan\n"
+        "import json, sys\nfrom pathlib import Path\nfrom study import trainers\nfrom study.design import factorial\n"
+        "from study.design.plan import Plan\n"
         "from study.store.record import Store\nconfig = json.loads(sys.argv[1])\ntrainer = trainers.choose(config)\n"
-        "trainer.train(design.jobs(config)[0], Plan(config, trainer.origin()), Store(Path('runs')), lambda *_: None)\n"
+        "plan = Plan(config, trainer.origin())\n"
+        "trainer.train(factorial.jobs(config)[0], plan, Store(Path('runs')), lambda *_: None)\n"
     )
     job = subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(resolved())], env=os.environ | {"PYTHONPATH": str(PROJECT)}

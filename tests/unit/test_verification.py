@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study import design
+from study.design import factorial
+from study.design.plan import Plan
 from study.errors import StudyError
-from study.plan import Plan
 from study.store.record import Store
 from study.store.verification import verify
-from study.trainers.builtin import origin
-from study.training import data
-from study.training.job import check_precision, run
+from study.trainers.mnist import data
+from study.trainers.mnist.job import check_precision, run
+from study.trainers.mnist.trainer import origin
 from tests.examples import resolved
 
 
@@ -23,8 +23,8 @@ def finished(small_images: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
     config = resolved({"data": {"source": str(small_images)}})
     plan = Plan(config, origin(data.load(str(small_images)).digest))
     store = Store(tmp_path_factory.mktemp("runs"))
-    for job in design.jobs(config)[:2]:
-        run(design.Job(job.trajectory, job.cells, job.seeds[:1]), plan, store, lambda *_: None)
+    for job in factorial.jobs(config)[:2]:
+        run(factorial.Job(job.trajectory, job.cells, job.seeds[:1]), plan, store, lambda *_: None)
     return plan, store
 
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from study import config as configuration
-from study import design, plan, trainers
+from study import trainers
+from study.config import resolve as configuration
+from study.design import factorial, plan
 from study.store.record import NetworkRecord, Record
 from tests.examples import PROJECT, overlaid
 
@@ -104,7 +105,7 @@ class Study:
     def manifest(self, trajectory: str, block: str, **changes: Any) -> str:
         """The output of one training job, as its rule names it."""
         config = self.config(**changes)
-        (job,) = [job for job in design.jobs(config) if (job.trajectory, job.block) == (trajectory, block)]
+        (job,) = [job for job in factorial.jobs(config) if (job.trajectory, job.block) == (trajectory, block)]
         return self.target(f"train/{trajectory}/seeds~{block}.{job.key(trainers.choose(config).fingerprint())}.json")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from study import cli
-from study.training.data import FILES
+from study.trainers.mnist.data import FILES
 from tests.workflow.conftest import Study
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from study import growth
+from study.analysis import adaptive
 from study.store.record import Store
 from tests.examples import PROJECT
 from tests.workflow.conftest import Changes, Study
@@ -73,7 +73,7 @@ def test_a_decision_is_a_function_of_the_records(grown: tuple[Study, str], tmp_p
     study, _ = grown
     store = Store(study.folder / "results/runs")
     for look, found in decisions(study).items():
-        growth.write(growth.decide(study.planned(), store, look), tmp_path / "again.json")
+        adaptive.write(adaptive.decide(study.planned(), store, look), tmp_path / "again.json")
         assert json.loads((tmp_path / "again.json").read_text()) == found
 
 
@@ -108,7 +108,7 @@ def test_a_study_with_a_trainer_of_its_own_grows_likewise(tmp_path: Path) -> Non
     study = Study(tmp_path, changes)
     words = study.succeed()
     assert "settled: he (better and matters)" in words
-    last = growth.read(max(study.result("looks").iterdir(), key=lambda path: int(path.stem.removeprefix("seeds~"))))
+    last = adaptive.read(max(study.result("looks").iterdir(), key=lambda path: int(path.stem.removeprefix("seeds~"))))
     assert last.verdicts == {"he": "better and matters"}
     assert last.open == ()
     assert len(study.stored()) == 2 * 2 * last.seeds < 2 * 2 * 12

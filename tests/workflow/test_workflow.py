@@ -106,14 +106,14 @@ def test_new_seeds_and_levels_train_only_what_is_new(finished: Study) -> None:
 def test_neither_times_nor_comments_of_the_sources_repeat_anything(finished: Study, tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path / "project")
     for name in ("engine.py", "data.py", "job.py"):
-        source = project / "study/training" / name
+        source = project / "study/trainers/mnist" / name
         source.write_text(f"# Another comment.\n{source.read_text()}")
     for name in (
         "Snakefile",
         "config.yaml",
         "workflow/rules/train.smk",
         "workflow/rules/design.smk",
-        "study/design.py",
+        "study/design/factorial.py",
     ):
         source = project / name
         source.write_text(f"{source.read_text()}\n# Another comment.\n")
@@ -162,7 +162,7 @@ def test_the_learning_rate_is_tuned_where_it_is_not_in_question(study: Study, co
 
 def test_a_new_version_of_the_engine_repeats_every_job_but_not_without_a_word(finished: Study, tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path / "project")
-    version = project / "study/training/version.py"
+    version = project / "study/trainers/mnist/version.py"
     version.write_text(re.sub(r"(ENGINE_VERSION = )(\d+)", r"\g<1>999\2", version.read_text()))
     answer = finished.run(project=project)
     assert answer.returncode != 0

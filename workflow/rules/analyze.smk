@@ -25,7 +25,7 @@ rule analyze:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
     params:
-        options=lambda wildcards: outcome.options(config),
+        options=lambda wildcards: response.options(config),
     message:
         "Analysing the runs"
     shell:

@@ -25,7 +25,7 @@ rule train:
         gpu=min(1, config["execution"]["runs_per_gpu"]),
         mem_mb=lambda wildcards, attempt, threads: 2000 * attempt * threads,
         runtime=lambda wildcards, attempt: attempt
-        * design.minutes_allowed(config, JOBS[wildcards.trajectory, wildcards.block]),
+        * factorial.minutes_allowed(config, JOBS[wildcards.trajectory, wildcards.block]),
     params:
         store=STORE,
     message:
@@ -39,7 +39,7 @@ rule collect:
     input:
         design=f"{STUDY}/design.json",
         decision=last_decision,
-        manifests=lambda wildcards: manifests(growth.last_look(config, decided) if design.looks(config) else None),
+        manifests=lambda wildcards: manifests(adaptive.last_look(config, decided) if factorial.looks(config) else None),
     output:
         runs=f"{STUDY}/runs.parquet",
         table=report(
@@ -63,7 +63,7 @@ rule collect:
     params:
         folder=subpath(output.runs, parent=True),
         store=STORE,
-        decision=lambda wildcards, input: [f"--decision={input.decision}"] if design.looks(config) else [],
+        decision=lambda wildcards, input: [f"--decision={input.decision}"] if factorial.looks(config) else [],
     message:
         "Collecting the records"
     shell:

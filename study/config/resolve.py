@@ -9,9 +9,9 @@ from typing import Any
 import yaml
 
 from study.errors import StudyError
-from study.trainers import declared
+from study.trainers.external import declaration
 
-SCHEMA = Path(__file__).resolve().parents[1] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
 # For a configuration with a trainer of its own; it refers to the other for what they share.
 TRAINER_SCHEMA = SCHEMA.with_name("trainer.schema.yaml")
 # YAML 1.1 reads 2e-4 as text, because it lacks the dot; everybody who writes it means the number.
@@ -79,7 +79,7 @@ def resolve(config: Any) -> dict[str, Any]:
     _check_control(config)
     _check_words(config)
     if own:
-        declared.check(config)
+        declaration.check(config)
     _order_factors(config, list(schema["properties"]["design"]["properties"]["factors"].get("properties", {})))
     return config
 

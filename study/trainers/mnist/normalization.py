@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-from study.training.layers import add_bias
+from study.trainers.mnist.layers import add_bias
 
 EPSILON = 1e-3
 

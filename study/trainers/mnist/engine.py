@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from study.training.checkpoint import load, save
-from study.training.data import CLASSES, Dataset
-from study.training.keys import key
-from study.training.layers import Convolve, Layers, Parameters
-from study.training.networks import NETWORKS
-from study.training.normalization import MovingStatisticsBank, fold, normalise_batch
+from study.trainers.mnist.checkpoint import load, save
+from study.trainers.mnist.data import CLASSES, Dataset
+from study.trainers.mnist.keys import key
+from study.trainers.mnist.layers import Convolve, Layers, Parameters
+from study.trainers.mnist.networks import NETWORKS
+from study.trainers.mnist.normalization import MovingStatisticsBank, fold, normalise_batch
 
 # TF 1's defaults; its epsilon stands outside the bias correction ("epsilon hat" in Kingma and Ba 2015, section 2).
 BETA1, BETA2, ADAM_EPSILON = 0.9, 0.999, 1e-8
@@ -84,7 +84,7 @@ class Trainer:
     """Trains one trajectory, for one seed after another.
 
     Args:
-        settings: a run's settings, as in `study.design.Cell`; `bn` is not read.
+        settings: a run's settings, as in `study.design.factorial.Cell`; `bn` is not read.
         implementations: the BN implementations to carry; empty for the network without batch normalisation.
         data: the images.
         checkpoint_every: save the state every so many epochs; 0 is never.

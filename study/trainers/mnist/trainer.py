@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.training.version import ENGINE_VERSION
+from study.trainers.mnist.version import ENGINE_VERSION
 
 if TYPE_CHECKING:
-    from study.design import Cell, Job
-    from study.plan import Plan
+    from study.design.factorial import Cell, Job
+    from study.design.plan import Plan
     from study.store.record import Store
-    from study.trainers import OnRecord
+    from study.trainers.base import OnRecord
 
 
 class Builtin:
@@ -20,30 +20,30 @@ class Builtin:
         self._source = config["data"]["source"]
 
     def files(self) -> list[Path]:
-        from study.training.data import source_files
+        from study.trainers.mnist.data import source_files
 
         return source_files(self._source)
 
     def fingerprint(self) -> str:
-        from study.training.data import fingerprint
+        from study.trainers.mnist.data import fingerprint
 
         return f"{fingerprint(self._source)} {ENGINE_VERSION}"
 
     def origin(self) -> dict[str, Any]:
-        from study.training import data
+        from study.trainers.mnist import data
 
         return origin(data.load(self._source).digest)
 
     def check(self, cells: Sequence["Cell"]) -> None:
-        from study.training import data
-        from study.training.job import check_fit
+        from study.trainers.mnist import data
+        from study.trainers.mnist.job import check_fit
 
         images = data.load(self._source)
         for cell in cells:
             check_fit(cell.settings, images)
 
     def train(self, job: "Job", plan: "Plan", store: "Store", on_record: "OnRecord") -> None:
-        from study.training import job as jobs
+        from study.trainers.mnist import job as jobs
 
         jobs.run(job, plan, store, on_record)
 

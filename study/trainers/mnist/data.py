@@ -12,7 +12,7 @@ import numpy as np
 
 from study.errors import StudyError
 
-BUNDLED = Path(__file__).resolve().parents[2] / "resources" / "mnist"
+BUNDLED = Path(__file__).resolve().parents[3] / "resources" / "mnist"
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",

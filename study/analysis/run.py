@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.analysis_files import plain
+from study.analysis.files import plain
 from study.errors import StudyError
 from study.stats.checks.diagnostics import diagnostics
 from study.stats.checks.missing import missing
@@ -79,7 +79,7 @@ class Words:
 
     Attributes:
         name, unit: what the outcome is called, as in "test accuracy" or "validation loss", and the unit of a response.
-        left_out, without_number: see `study.tracker.Export`.
+        left_out, without_number: see `study.analysis.tracker_export.Export`.
     """
 
     name: str = "response"

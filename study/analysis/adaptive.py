@@ -13,13 +13,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study import design, outcome
+from study.design import factorial, response
+from study.design.levels import level_text
 from study.errors import StudyError
 from study.files import write_json
-from study.trainers.declared import level_text
 
 if TYPE_CHECKING:
-    from study.plan import Plan
+    from study.design.plan import Plan
     from study.store.record import Store
 
 SCHEMA = 1
@@ -67,7 +67,7 @@ def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
     from study.stats.table import build_table
 
     config = plan.config
-    looks = design.looks(config)
+    looks = factorial.looks(config)
     if seeds not in looks:
         known = ", ".join(map(str, looks)) or "none, as design.seeds is a fixed number"
         raise StudyError(f"no look at {seeds} seeds in the design; its looks: {known}")
@@ -75,7 +75,7 @@ def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
     control = level_text(control)
     open_ = [name for name in map(level_text, config["design"]["factors"][focus]) if name != control]
     allocation = dict.fromkeys([control, *open_], 0)
-    columns = outcome.columns(config)
+    columns = response.columns(config)
     rows: list[dict[str, Any]] = []
     for look in looks[: looks.index(seeds) + 1]:
         before, allocation = allocation, allocation | dict.fromkeys([control, *open_], look)
@@ -89,14 +89,14 @@ def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
             successes=columns.get("successes"),
             trials=columns.get("trials"),
             response=columns.get("response"),
-            higher_is_better=outcome.better(config) == "higher",
+            higher_is_better=response.better(config) == "higher",
         )
-        found = paths(table.measured(), looks, margin=outcome.margin(config), alpha=config["plan"]["alpha"])
+        found = paths(table.measured(), looks, margin=response.margin(config), alpha=config["plan"]["alpha"])
         open_ = [path.level for path in found if path.settled_at is None]
         if not open_:
             break
     if config["design"]["negative_control"]:
-        allocation[design.NEGATIVE_CONTROL] = allocation[control]
+        allocation[factorial.NEGATIVE_CONTROL] = allocation[control]
     return Decision(
         seeds=look,
         open=tuple(open_) if look < looks[-1] else (),
@@ -132,21 +132,21 @@ def last_look(config: dict[str, Any], decided: Callable[[int], Decision]) -> int
     Args:
         decided: the decision of a look, of those up to the one that is asked for.
     """
-    return next(look for look in design.looks(config) if not decided(look).open)
+    return next(look for look in factorial.looks(config) if not decided(look).open)
 
 
-def jobs(config: dict[str, Any], look: int, decided: Callable[[int], Decision]) -> list[design.Job]:
+def jobs(config: dict[str, Any], look: int, decided: Callable[[int], Decision]) -> list[factorial.Job]:
     """The jobs that a sequential study needs up to a look; `decided` as in `last_look`, of earlier looks.
 
     A trajectory is trained on while it carries the control or an open contrast.
     """
     ((focus, control),) = config["design"]["control"].items()
-    always = {level_text(control), design.NEGATIVE_CONTROL}
-    needed: list[design.Job] = []
+    always = {level_text(control), factorial.NEGATIVE_CONTROL}
+    needed: list[factorial.Job] = []
     open_: tuple[str, ...] | None = None
     start = 0
-    for end in (at for at in design.looks(config) if at <= look):
-        for job in design.jobs(config):
+    for end in (at for at in factorial.looks(config) if at <= look):
+        for job in factorial.jobs(config):
             levels = {level_text(cell.levels[focus]) for cell in job.cells}
             if start <= job.seeds[0] < end and (open_ is None or levels & (always | set(open_))):
                 needed.append(job)
@@ -161,12 +161,12 @@ def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
     Args:
         folder: the study's, with the decisions in looks/.
     """
-    looks = design.looks(config)
+    looks = factorial.looks(config)
     if not looks:
         return None
     (focus,) = config["design"]["control"]
-    asked = {level_text(level): looks[0] for level in design.factors(config)[focus]}
-    always = {level_text(config["design"]["control"][focus]), design.NEGATIVE_CONTROL}
+    asked = {level_text(level): looks[0] for level in factorial.factors(config)[focus]}
+    always = {level_text(config["design"]["control"][focus]), factorial.NEGATIVE_CONTROL}
     for look, following in itertools.pairwise(looks):
         path = folder / "looks" / f"seeds~{look}.json"
         if not path.exists() or not (open_ := read(path).open):

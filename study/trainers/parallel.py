@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
-from study.design import Job
+from study.design.factorial import Job
 from study.errors import StudyError
 
 _train: Callable[[Job], None]

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from study.training.layers import Layers, constant, flatten, normal, truncated_normal
+from study.trainers.mnist.layers import Layers, constant, flatten, normal, truncated_normal
 
 Network = Callable[[Layers, tf.Tensor], tf.Tensor]
 

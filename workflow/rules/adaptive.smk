@@ -13,17 +13,17 @@ wildcard_constraints:
 
 
 def decided(look):
-    return growth.read(checkpoints.decide.get(look=look).output.decision)
+    return adaptive.read(checkpoints.decide.get(look=look).output.decision)
 
 
 def last_decision(wildcards):
-    if not design.looks(config):
+    if not factorial.looks(config):
         return []
-    return checkpoints.decide.get(look=growth.last_look(config, decided)).output.decision
+    return checkpoints.decide.get(look=adaptive.last_look(config, decided)).output.decision
 
 
 def manifests(look):
-    jobs = JOBS.values() if look is None else growth.jobs(config, look, decided)
+    jobs = JOBS.values() if look is None else adaptive.jobs(config, look, decided)
     return [f"{STUDY}/train/{job.trajectory}/seeds~{job.block}.{job.key(FINGERPRINT)}.json" for job in jobs]
 
 

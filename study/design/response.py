@@ -5,8 +5,8 @@ The Snakefile imports this module in every job, so it imports the standard libra
 
 from typing import Any
 
-from study import design
-from study.trainers.declared import level_text
+from study.design import factorial
+from study.design.levels import level_text
 
 # Of the built-in trainer, whose configuration need not say so.
 BUILTIN = {"kind": "proportion", "name": "test accuracy", "unit": "", "better": "higher"}
@@ -40,7 +40,7 @@ def options(config: dict[str, Any]) -> list[str]:
     plan, factors = config["plan"], config["design"]["factors"]
     ((focus, control),) = config["design"]["control"].items()
     found = [f"--factor={factor}" for factor in factors]
-    found += [f"--block={design.block(config) or 'none'}", f"--control={focus}={level_text(control)}"]
+    found += [f"--block={factorial.block(config) or 'none'}", f"--control={focus}={level_text(control)}"]
     found += [f"--name={response['name']}", f"--alpha={plan['alpha']}"]
     found += [f"--{role}={column}" for role, column in columns(config).items()]
     if response["kind"] == "proportion":
@@ -56,7 +56,7 @@ def options(config: dict[str, Any]) -> list[str]:
     if plan.get("tune") in factors and plan["tune"] != focus:
         found.append(f"--tune={plan['tune']}")
     if config["design"]["negative_control"]:
-        found.append(f"--negative-control={design.NEGATIVE_CONTROL}")
-    if design.looks(config):
-        found.append(f"--looks={','.join(map(str, design.looks(config)))}")
+        found.append(f"--negative-control={factorial.NEGATIVE_CONTROL}")
+    if factorial.looks(config):
+        found.append(f"--looks={','.join(map(str, factorial.looks(config)))}")
     return found

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import tensorflow as tf
 
-from study.training.keys import key
+from study.trainers.mnist.keys import key
 
 Initialiser = Callable[[tuple[int, ...], np.ndarray], tf.Tensor]
 

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from study import packing
-from study.trainers.declared import level_text
+from study.design import job_size
+from study.design.levels import level_text
 
 # Settings of `training` that no result depends on.
 CONVENIENCES = ("checkpoint_every",)
@@ -150,13 +150,13 @@ def planned_looks(start: int, step: int, most: int) -> tuple[int, ...]:
 
 
 def jobs(config: dict[str, Any]) -> list[Job]:
-    """Pack all runs into jobs: each trajectory's seeds in blocks, of `study.packing.seeds_per_job`, from the first.
+    """Pack all runs into jobs: each trajectory's seeds in blocks of `job_size.seeds_per_job`, from the first.
 
     The blocks' bounds do not depend on the number of seeds, so more seeds mean more jobs, not other jobs; only a last,
     shorter block is replaced by a full one. In a sequential design blocks end at every look.
     """
     crossed = cells(config)
-    size = packing.seeds_per_job(config["execution"], [cell.settings for cell in crossed])
+    size = job_size.seeds_per_job(config["execution"], [cell.settings for cell in crossed])
     values = seeds(config)
     ends = [0, *(looks(config) or (len(values),))]
     blocks = [
@@ -173,7 +173,7 @@ def jobs(config: dict[str, Any]) -> list[Job]:
 
 def minutes_allowed(config: dict[str, Any], job: Job) -> int:
     """The time limit of a job, in minutes."""
-    return packing.minutes_allowed(config["execution"], [cell.settings for cell in job.cells], len(job.seeds))
+    return job_size.minutes_allowed(config["execution"], [cell.settings for cell in job.cells], len(job.seeds))
 
 
 def run_id(settings: dict[str, Any], seed: int, origin: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import shlex
 import string
 from typing import Any
 
+from study.design.levels import level_text
 from study.errors import StudyError
 
 # Columns of the table of runs, and what a command is told beside the levels.
@@ -16,11 +17,6 @@ RESERVED = (
     *("run_id", "seed", "record", "status", "successes", "trials", "response", "correct_bits", "trajectory", "epoch"),
     *("training_seconds", "plan_digest", "host", "commit"),
 )
-
-
-def level_text(level: Any) -> str:
-    """A level as a command gets it and as the report shows it: truth values as YAML writes them."""
-    return str(level).lower() if isinstance(level, bool) else str(level)
 
 
 def check(config: dict[str, Any]) -> None:

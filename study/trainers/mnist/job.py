@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from study.design import Cell, Job
+from study.design.factorial import Cell, Job
+from study.design.plan import Plan
 from study.errors import StudyError
 from study.monitor import progress
-from study.plan import Plan
 from study.store.provenance import commit, processor, processor_flags
 from study.store.record import SCORINGS, NetworkRecord, Record, Score, Store
-from study.training import data as images
-from study.training.version import ENGINE_VERSION
+from study.trainers.mnist import data as images
+from study.trainers.mnist.version import ENGINE_VERSION
 
 if TYPE_CHECKING:
-    from study.training.engine import Outcome, Result
+    from study.trainers.mnist.engine import Outcome, Result
 
-PROJECT = Path(__file__).resolve().parents[2]
+PROJECT = Path(__file__).resolve().parents[3]
 
 
 def run(job: Job, plan: Plan, store: Store, on_record: Callable[[Job, int, Record], None]) -> None:
@@ -50,7 +50,7 @@ def run(job: Job, plan: Plan, store: Store, on_record: Callable[[Job, int, Recor
         check_fit(settings, data)
         check_precision(settings["precision"], processor_flags())
         prepare_tensorflow()
-        from study.training.engine import Trainer
+        from study.trainers.mnist.engine import Trainer
 
         implementations = tuple(cell.settings["bn"] for cell in cells if cell.settings["bn"] != "none")
         trainer = Trainer(settings, implementations, data, plan.config["training"]["checkpoint_every"])

@@ -25,13 +25,14 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
-from study import trainers
+from study.design.levels import level_text
 from study.errors import RunFailureError, StudyError
-from study.trainers import declared
+from study.trainers.base import OnRecord
+from study.trainers.external import declaration
 
 if TYPE_CHECKING:
-    from study.design import Cell, Job
-    from study.plan import Plan
+    from study.design.factorial import Cell, Job
+    from study.design.plan import Plan
     from study.store.record import OwnRecord, Store
 
 # Not a part of what a folder of code decides.
@@ -54,7 +55,7 @@ class Own:
     def origin(self) -> dict[str, Any]:
         # The words of the command, not its spaces: how it is broken into lines decides nothing.
         what: dict[str, Any] = (
-            {"command": declared.arguments(self._declared["command"])}
+            {"command": declaration.arguments(self._declared["command"])}
             if "command" in self._declared
             else {"function": self._declared["function"]}
         )
@@ -65,14 +66,14 @@ class Own:
         """See `Trainer.check`: the program of the command, or the function, must be there."""
         if "command" not in self._declared:
             return
-        program = declared.arguments(self._declared["command"])[0]
+        program = declaration.arguments(self._declared["command"])[0]
         if "{" not in program and shutil.which(program) is None:
             raise StudyError(
                 f"configuration: trainer.command begins with {program!r}, which is no program here; allowed: one on "
                 "the PATH, or the path of an executable file"
             )
 
-    def train(self, job: "Job", plan: "Plan", store: "Store", on_record: trainers.OnRecord) -> None:
+    def train(self, job: "Job", plan: "Plan", store: "Store", on_record: OnRecord) -> None:
         runs = [(plan.run_id(cell, seed), cell, seed) for seed in job.seeds for cell in job.cells]
         missing = [(run_id, cell, seed) for run_id, cell, seed in runs if store.missing([run_id])]
         if missing and plan.origin != self.origin():
@@ -82,7 +83,7 @@ class Own:
             )
         failures = []
         for run_id, cell, seed in missing:
-            name = ", ".join(f"{factor} {declared.level_text(level)}" for factor, level in cell.levels.items())
+            name = ", ".join(f"{factor} {level_text(level)}" for factor, level in cell.levels.items())
             try:
                 record = self._run(run_id, cell, seed, plan)
             except RunFailureError as failure:
@@ -98,7 +99,7 @@ class Own:
             )
 
     def _run(self, run_id: str, cell: "Cell", seed: int, plan: "Plan") -> "OwnRecord":
-        from study.trainers.answer import read
+        from study.trainers.external.result_file import read
 
         own_seed = seed + cell.seed_offset
         with tempfile.TemporaryDirectory(prefix="study-run-") as folder:
@@ -122,11 +123,17 @@ class Own:
     def _arguments(self, settings: dict[str, Any], seed: int, answer: Path) -> list[str]:
         """What is executed, each argument as it is: no shell reads it."""
         if "command" in self._declared:
-            values = {name: declared.level_text(level) for name, level in settings.items()}
+            values = {name: level_text(level) for name, level in settings.items()}
             values |= {"seed": str(seed), "record": str(answer)}
-            return [argument.format_map(values) for argument in declared.arguments(self._declared["command"])]
+            return [argument.format_map(values) for argument in declaration.arguments(self._declared["command"])]
         call = {"levels": settings, "seed": seed, "record": str(answer)}
-        return [sys.executable, "-m", "study.trainers.call", self._declared["function"], json.dumps(call)]
+        return [
+            sys.executable,
+            "-m",
+            "study.trainers.external.call_function",
+            self._declared["function"],
+            json.dumps(call),
+        ]
 
     @functools.cached_property
     def _content(self) -> list[tuple[str, Path]]:
@@ -134,7 +141,7 @@ class Own:
         if "files" in self._declared:
             return sorted(found for name in self._declared["files"] for found in _within(name))
         if "command" in self._declared:
-            words = declared.arguments(self._declared["command"])
+            words = declaration.arguments(self._declared["command"])
             return sorted({(word, Path(word)) for word in words if "{" not in word and _is_source(word)})
         module = self._declared["function"].partition(":")[0]
         return [(module, _source(module))]

@@ -1,4 +1,4 @@
-"""Calls a function of the user's for one run: `python -m study.trainers.call package.module:name CALL`.
+"""Calls a function of the user's for one run, as `python -m study.trainers.external.call_function MODULE:NAME CALL`.
 
 In a process of its own, so that no run depends on those before it, and so that one that hangs can be stopped.
 """

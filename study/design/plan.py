@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from study import design, packing
+from study.design import factorial, job_size
+from study.design.levels import level_text
 from study.errors import StudyError
 from study.files import write_json, write_text
-from study.trainers.declared import level_text
-from study.training.version import ENGINE_VERSION
+from study.trainers.mnist.version import ENGINE_VERSION
 
 SCHEMA = 1
 MEND = "run your `snakemake` command again with `--forcerun design`"
@@ -36,12 +36,12 @@ class Plan:
 
     @property
     def digest(self) -> str:
-        return design.plan_digest(self.config)
+        return factorial.plan_digest(self.config)
 
-    def run_id(self, cell: design.Cell, seed: int) -> str:
-        return design.run_id(cell.settings, seed + cell.seed_offset, self.origin)
+    def run_id(self, cell: factorial.Cell, seed: int) -> str:
+        return factorial.run_id(cell.settings, seed + cell.seed_offset, self.origin)
 
-    def runs(self, allocation: Mapping[str, int] | None = None) -> list[tuple[str, design.Cell, int]]:
+    def runs(self, allocation: Mapping[str, int] | None = None) -> list[tuple[str, factorial.Cell, int]]:
         """(identity, cell, seed) of every run, in the order of the design.
 
         Args:
@@ -49,27 +49,27 @@ class Plan:
                 design decides; None for all of them.
         """
         (focus,) = self.config["design"]["control"]
-        seeds = design.seeds(self.config)
+        seeds = factorial.seeds(self.config)
         return [
             (self.run_id(cell, seed), cell, seed)
-            for cell in design.cells(self.config)
+            for cell in factorial.cells(self.config)
             for seed in (seeds if allocation is None else seeds[: allocation[level_text(cell.levels[focus])]])
         ]
 
-    def run_ids(self, job: design.Job) -> list[str]:
+    def run_ids(self, job: factorial.Job) -> list[str]:
         """The identities of all runs of a job, seed by seed."""
         return [self.run_id(cell, seed) for seed in job.seeds for cell in job.cells]
 
-    def job(self, trajectory: str, block: str) -> design.Job:
+    def job(self, trajectory: str, block: str) -> factorial.Job:
         """The job of that name.
 
         Raises:
             StudyError: the design has no such job.
         """
-        for job in design.jobs(self.config):
+        for job in factorial.jobs(self.config):
             if (job.trajectory, job.block) == (trajectory, block):
                 return job
-        names = sorted({job.trajectory for job in design.jobs(self.config)})
+        names = sorted({job.trajectory for job in factorial.jobs(self.config)})
         raise StudyError(f"no job {trajectory} with seeds {block} in the design; its trajectories: {', '.join(names)}")
 
 
@@ -96,7 +96,7 @@ def settle(config: dict[str, Any], folder: Path, store: Path) -> dict[str, Any]:
     if before and _lengths(before["config"]) == _lengths(config):
         seconds = before["config"]["execution"]["seconds_per_run"]
     else:
-        seconds = packing.seconds_per_run([cell.settings for cell in design.cells(config)], store)
+        seconds = job_size.seconds_per_run([cell.settings for cell in factorial.cells(config)], store)
     return config | {"execution": config["execution"] | {"seconds_per_run": seconds}}
 
 
@@ -113,7 +113,7 @@ def _written(folder: Path) -> dict[str, Any] | None:
 def _lengths(config: dict[str, Any]) -> dict[str, Any]:
     """What decides how long the runs take."""
     training = config.get("training", {})
-    return {name: value for name, value in training.items() if name not in design.CONVENIENCES}
+    return {name: value for name, value in training.items() if name not in factorial.CONVENIENCES}
 
 
 def _refuse_to_repeat(folder: Path, store: Path, engine: int) -> None:
@@ -137,7 +137,7 @@ def write(plan: Plan, folder: Path | str) -> None:
     folder = Path(folder)
     config = plan.config
     words = config["report"]
-    factors = design.factors(config)
+    factors = factorial.factors(config)
     ((focus, control),) = config["design"]["control"].items()
     runs = plan.runs()
     write_json(
@@ -155,8 +155,8 @@ def write(plan: Plan, folder: Path | str) -> None:
                 }
                 for name, levels in factors.items()
             ],
-            "block": design.block(config),
-            "seeds": design.seeds(config),
+            "block": factorial.block(config),
+            "seeds": factorial.seeds(config),
             "control": {"factor": focus, "level": control},
             "runs_planned": len(runs),
             "plan": config["plan"],
@@ -175,7 +175,7 @@ def write(plan: Plan, folder: Path | str) -> None:
 
 
 def _label(words: dict[str, str], level: Any, control: Any) -> str:
-    if level == design.NEGATIVE_CONTROL:
+    if level == factorial.NEGATIVE_CONTROL:
         return f"{_label(words, control, control)}, other seeds"
     return words.get(level_text(level), level_text(level))
 
