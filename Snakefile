@@ -15,7 +15,7 @@ sys.path.insert(0, PROJECT)
 from study import trainers
 from study.analysis import adaptive
 from study.config import resolve as configuration
-from study.design import factorial, plan, response
+from study.design import factorial, plan
 from study.errors import StudyError
 
 # The study of this folder, unless the configuration that was given brings a trainer and so a study of its own.

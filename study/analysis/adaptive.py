@@ -13,13 +13,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.design import factorial, response
+from study.design import factorial
 from study.design.levels import level_text
 from study.errors import StudyError
 from study.files import write_json
 
 if TYPE_CHECKING:
     from study.design.plan import Plan
+    from study.design.response import AnalysisSpec
     from study.store.record import Store
 
 SCHEMA = 1
@@ -55,16 +56,16 @@ class Decision:
         return f"{text}; the budget of seeds is spent, open: {', '.join(self.unsettled)}" if self.unsettled else text
 
 
-def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
-    """Decide after `seeds` seeds, from the records of the runs that the earlier looks asked for.
+def decide(plan: "Plan", spec: "AnalysisSpec", store: "Store", seeds: int) -> Decision:
+    """Decide after `seeds` seeds, from the records of the runs that the earlier looks asked for; `spec` is the plan's.
 
     Raises:
         StudyError: the design has no such look, or a record is missing or damaged.
     """
     import pandas as pd
 
+    from study.analysis.read import run_table
     from study.stats.sequential.path import paths
-    from study.stats.table import build_table
 
     config = plan.config
     looks = factorial.looks(config)
@@ -75,23 +76,12 @@ def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
     control = level_text(control)
     open_ = [name for name in map(level_text, config["design"]["factors"][focus]) if name != control]
     allocation = dict.fromkeys([control, *open_], 0)
-    columns = response.columns(config)
     rows: list[dict[str, Any]] = []
     for look in looks[: looks.index(seeds) + 1]:
         before, allocation = allocation, allocation | dict.fromkeys([control, *open_], look)
         rows += _rows(plan, store, before, allocation)
-        factors = [focus, *(name for name in config["design"]["factors"] if name != focus)]
-        table = build_table(
-            pd.DataFrame(rows),
-            factors,
-            control,
-            "seed",
-            successes=columns.get("successes"),
-            trials=columns.get("trials"),
-            response=columns.get("response"),
-            higher_is_better=response.better(config) == "higher",
-        )
-        found = paths(table.measured(), looks, margin=response.margin(config), alpha=config["plan"]["alpha"])
+        table = run_table(pd.DataFrame(rows), spec)
+        found = paths(table.measured(), looks, margin=spec.margin, alpha=spec.alpha)
         open_ = [path.level for path in found if path.settled_at is None]
         if not open_:
             break

@@ -25,9 +25,12 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from study import trainers
+    from study.analysis import files, read
+    from study.analysis.run import analyse, describe
     from study.cli import execute
     from study.design import plan as plans
-    from study.design import response
+    from study.design.response import analysis_spec
 
     out = arguments.out
     design, runs, curves = out / "design.json", out / "runs.parquet", out / "curves.parquet"
@@ -36,13 +39,13 @@ def run(arguments: argparse.Namespace) -> None:
         execute(["design", arguments.config, "--out", str(out)])
         execute(["collect", str(design), "--store", str(arguments.store), "--out", str(out), "--partial"])
         plan = plans.read(design)
-        options = response.options(plan.config)
+        spec = analysis_spec(plan.config, trainers.choose(plan.config).response())
         # A tuned comparison chooses on two seeds and judges on two others.
-        tuned = any(option.startswith("--tune=") for option in options)
-        reason = _too_early(plan, runs, 4 if tuned else 2)
-        if reason:
-            options.append(f"--describe={reason}")
-        execute(["analyze", str(runs), "--curves", str(curves), *options, "--out", str(out / "analysis")])
+        reason = _too_early(plan, runs, 4 if spec.tune else 2)
+        table, _ = read.read_runs(runs, spec, whole=not reason)
+        progress = read.read_curves(curves, spec)
+        found = describe(table, spec, progress, reason) if reason else analyse(table, spec, progress)
+        files.write(found, out / "analysis")
         if "trainer" not in plan.config:
             execute(["explain", str(design), "--runs", str(runs), "--gap", str(gap), "--out", str(mechanism)])
     execute(["report", str(out)])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from study.design.factorial import Cell, Job
     from study.design.plan import Plan
+    from study.design.response import Response
     from study.store.record import Record, Store
 
 OnRecord = Callable[["Job", int, "Record"], None]
@@ -34,6 +35,9 @@ class Trainer(Protocol):
         Raises:
             StudyError: a file is missing or damaged.
         """
+
+    def response(self) -> "Response":
+        """What each run measures, and the columns of the runs table that hold it."""
 
     def check(self, cells: Sequence["Cell"]) -> None:
         """Refuse a design whose runs cannot be trained.

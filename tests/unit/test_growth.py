@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from study import trainers
 from study.analysis import adaptive
 from study.analysis.adaptive import Decision
 from study.design import factorial
 from study.design.plan import Plan
+from study.design.response import analysis_spec
 from study.errors import StudyError
 from study.monitor import progress
 from study.monitor.status import Survey
@@ -22,6 +24,10 @@ FACTORS = {"bn": ["none", "keras", "libs"], "dropout": [0.0, 0.3]}
 TRIALS = 10_000
 # Of 10,000 images, by level: keras is far better, nothing sets libs apart from none by more than chance.
 RIGHT = {"none": 9000, "keras": 9600, "libs": 9003}
+
+
+def decide(plan: Plan, store: Store, seeds: int) -> Decision:
+    return adaptive.decide(plan, analysis_spec(plan.config, trainers.choose(plan.config).response()), store, seeds)
 
 
 @pytest.fixture
@@ -72,26 +78,26 @@ def test_the_plan_of_a_fixed_design_has_the_digest_that_it_had() -> None:
 
 def test_what_is_settled_gets_no_more_seeds_and_the_control_as_many_as_any(plan: Plan, store: Store) -> None:
     fill(plan, store, dict.fromkeys(RIGHT, 5))
-    first = adaptive.decide(plan, store, 5)
+    first = decide(plan, store, 5)
     assert (first.open, first.unsettled) == (("libs",), ("libs",))
     assert first.allocation == {"none": 5, "keras": 5, "libs": 5}
     assert first.verdicts["keras"] == "better and matters"
     assert first.line == ("after 5 seeds 1 of 2 contrasts are settled: keras (better and matters); more seeds for libs")
     # The records of the settled contrast end here; the next looks do without more.
     fill(plan, store, {"none": 12, "keras": 5, "libs": 12})
-    last = adaptive.decide(plan, store, 12)
+    last = decide(plan, store, 12)
     assert last.allocation["keras"] == 5
     assert last.open == ()
     # More records, of another study, change nothing.
     fill(plan, store, dict.fromkeys(RIGHT, 12))
-    assert adaptive.decide(plan, store, 12) == last
-    assert adaptive.decide(plan, store, 5) == first
+    assert decide(plan, store, 12) == last
+    assert decide(plan, store, 5) == first
 
 
 def test_the_negative_control_has_as_many_seeds_as_the_control(plan: Plan, store: Store) -> None:
     again = Plan(resolved(design={"factors": FACTORS, "seeds": SEQUENCE, "negative_control": True}), origin("d" * 64))
     fill(again, store, dict.fromkeys([*RIGHT, factorial.NEGATIVE_CONTROL], 5))
-    decision = adaptive.decide(again, store, 5)
+    decision = decide(again, store, 5)
     assert decision.allocation[factorial.NEGATIVE_CONTROL] == 5
     assert set(decision.verdicts) == {"keras", "libs"}
 
@@ -99,11 +105,11 @@ def test_the_negative_control_has_as_many_seeds_as_the_control(plan: Plan, store
 def test_a_missing_record_and_a_look_that_is_none_are_told(plan: Plan, store: Store, small_plan: Plan) -> None:
     fill(plan, store, dict.fromkeys(RIGHT, 4))
     with pytest.raises(StudyError, match="no such record"):
-        adaptive.decide(plan, store, 5)
+        decide(plan, store, 5)
     with pytest.raises(StudyError, match="no look at 6 seeds in the design; its looks: 5, 9, 12"):
-        adaptive.decide(plan, store, 6)
+        decide(plan, store, 6)
     with pytest.raises(StudyError, match="a fixed number"):
-        adaptive.decide(small_plan, store, 5)
+        decide(small_plan, store, 5)
 
 
 def test_the_jobs_of_a_look_are_those_of_open_contrasts_and_of_the_control() -> None:

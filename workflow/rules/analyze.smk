@@ -5,6 +5,7 @@ localrules:
 
 rule analyze:
     input:
+        design=f"{STUDY}/design.json",
         runs=f"{STUDY}/runs.parquet",
         curves=f"{STUDY}/curves.parquet",
     output:
@@ -24,13 +25,11 @@ rule analyze:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
-    params:
-        options=lambda wildcards: response.options(config),
     message:
         "Analysing the runs"
     shell:
-        "python -m study analyze {input.runs:q} --curves {input.curves:q} {params.options:q} --out {output.folder:q} "
-        "2> {log:q}"
+        "python -m study analyze {input.runs:q} --design {input.design:q} --curves {input.curves:q} "
+        "--out {output.folder:q} 2> {log:q}"
 
 
 rule explain:

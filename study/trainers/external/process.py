@@ -26,6 +26,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from study.design.levels import level_text
+from study.design.response import Response
 from study.errors import RunFailureError, StudyError
 from study.trainers.base import OnRecord
 from study.trainers.external import declaration
@@ -44,6 +45,7 @@ class Own:
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._declared = config["trainer"]
+        self._response = config["response"]
         self._kind = config["response"]["kind"]
 
     def files(self) -> list[Path]:
@@ -61,6 +63,11 @@ class Own:
         )
         files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self._content}
         return {"trainer": what | {"files": files, "response": self._kind}}
+
+    def response(self) -> Response:
+        roles = ("successes", "trials") if self._kind == "proportion" else ("response",)
+        columns = {role: role for role in roles}
+        return Response(**self._response, columns=columns, validation=columns)
 
     def check(self, cells: Sequence["Cell"]) -> None:
         """See `Trainer.check`: the program of the command, or the function, must be there."""

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from study.design.response import Response
 from study.trainers.mnist.version import ENGINE_VERSION
 
 if TYPE_CHECKING:
@@ -33,6 +34,16 @@ class Builtin:
         from study.trainers.mnist import data
 
         return origin(data.load(self._source).digest)
+
+    def response(self) -> Response:
+        return Response(
+            kind="proportion",
+            name="test accuracy",
+            unit="",
+            better="higher",
+            columns={"successes": "test_correct", "trials": "test_trials"},
+            validation={"successes": "validation_correct", "trials": "validation_trials"},
+        )
 
     def check(self, cells: Sequence["Cell"]) -> None:
         from study.trainers.mnist import data
