@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from study.monitor.status import Status, Survey
 
-# One sign a run, where a line has room for the seeds.
-SIGNS = {"done": "[green]■[/]", "running": "[cyan]▶[/]", "failed": "[red]✗[/]", "missing": "[dim]·[/]"}
+# One mark a run, where a line has room for the seeds.
+MARKS = {"done": "[green]■[/]", "running": "[cyan]▶[/]", "failed": "[red]✗[/]", "missing": "[dim]·[/]"}
 WIDEST = 60
 
 
@@ -113,8 +113,8 @@ def _page(status: "Status", folder: Path) -> "RenderableType":
         table.add_column("seed by seed", no_wrap=True)
     for row in status.rows:
         counts = [str(row.count(state) or "") for state in STATES]
-        signs = ["".join(SIGNS[state] for state in row.states)] if drawn else []
-        table.add_row(*map(str, row.levels.values()), *counts, *signs)
+        marks = ["".join(MARKS[state] for state in row.states)] if drawn else []
+        table.add_row(*map(str, row.levels.values()), *counts, *marks)
     bar = Table.grid()
     bar.add_row(ProgressBar(total=status.runs, completed=status.count("done"), width=WIDEST))
     return Group(_headline(status), bar, table, *_last_words(status, folder))
@@ -126,13 +126,13 @@ def _headline(status: "Status") -> str:
 
 
 def _left(status: "Status") -> str:
-    from study.monitor.progress import duration
+    from study.monitor.progress import in_words
 
-    if status.count("done") == status.runs or status.core_seconds_left is None:
+    if status.count("done") == status.runs:
         return ""
     if status.seconds_left is None:
-        return f"; {duration(status.core_seconds_left)} left for one core, none is at work"
-    return f"; about {duration(status.seconds_left)} left with {status.trainings_at_once} trainings at once"
+        return f"; {in_words(status.core_seconds_left)} left for one core, none is at work"
+    return f"; about {in_words(status.seconds_left)} left with {status.trainings_at_once} trainings at once"
 
 
 def _last_words(status: "Status", folder: Path) -> list[str]:

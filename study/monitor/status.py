@@ -1,11 +1,11 @@
-"""How far a study is, cell by cell, told from its design, its store and the signs of its jobs.
+"""How far a study is, cell by cell, told from its design, its store and the heartbeats of its jobs.
 
 Nothing is asked of Snakemake or of a scheduler, so it can be told while the study runs, by anyone who sees the files.
 """
 
-import json
 import statistics
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from study.analysis import adaptive
 from study.design.factorial import factors, looks
 from study.design.plan import Plan
+from study.errors import StudyError
 from study.monitor import heartbeat
 from study.store.record import Store
 
@@ -50,7 +51,7 @@ class Status:
         factors: their names.
         rows: one a cell, in the order of the design.
         trainings_at_once: how many trainings are under way.
-        core_seconds_left: how long what is left would take one core; None as long as nothing tells.
+        core_seconds_left: how long what is left would take one core.
         failure: the last one.
     """
 
@@ -58,7 +59,7 @@ class Status:
     factors: tuple[str, ...]
     rows: tuple[Row, ...]
     trainings_at_once: int
-    core_seconds_left: float | None
+    core_seconds_left: float
     failure: Failure | None
 
     def count(self, state: str) -> int:
@@ -70,10 +71,8 @@ class Status:
 
     @property
     def seconds_left(self) -> float | None:
-        """With as many trainings at once as there are now."""
-        if self.core_seconds_left is None or not self.trainings_at_once:
-            return None
-        return self.core_seconds_left / self.trainings_at_once
+        """With as many trainings at once as there are now; None with none."""
+        return self.core_seconds_left / self.trainings_at_once if self.trainings_at_once else None
 
 
 class Survey:
@@ -99,18 +98,18 @@ class Survey:
         under_way = 0
         failures = []
         for path in sorted((self._folder / "train").glob(f"*/*{heartbeat.SUFFIX}")):
-            sign = heartbeat.read(path)
-            if sign is None:
+            beat = heartbeat.read(path)
+            if beat is None:
                 continue
-            trajectory = sign.about["trajectory"]
+            trajectory = beat.about["trajectory"]
             # A job trains its seeds in order, so many at once; the first without records are those it is at.
-            seeds = [seed for seed in sign.about["seeds"] if (trajectory, seed) in lacking][: sign.about["at_once"]]
+            seeds = [seed for seed in beat.about["seeds"] if (trajectory, seed) in lacking][: beat.about["at_once"]]
             for seed in seeds:
                 for run_id in lacking[trajectory, seed]:
                     if states[run_id] != RUNNING:
-                        states[run_id] = FAILED if sign.error else RUNNING
-            if sign.error and seeds:
-                failures.append(self._failure(path, trajectory, seeds[0], sign))
+                        states[run_id] = FAILED if beat.error else RUNNING
+            if beat.error and seeds:
+                failures.append(self._failure(path, trajectory, seeds[0], beat))
             elif seeds:
                 under_way += len(seeds)
         return Status(
@@ -128,29 +127,22 @@ class Survey:
             by_cell.setdefault(id(cell), (cell.levels, []))[1].append(states[run_id])
         return tuple(Row(levels, tuple(found)) for levels, found in by_cell.values())
 
-    def _failure(self, path: Path, trajectory: str, seed: int, sign: heartbeat.Sign) -> Failure:
+    def _failure(self, path: Path, trajectory: str, seed: int, beat: heartbeat.Heartbeat) -> Failure:
         log = self._folder / "logs/train" / path.parent.name / f"{path.stem}.log"
-        return Failure(f"{trajectory}, seed {seed}", str(sign.error), sign.when, log)
+        return Failure(f"{trajectory}, seed {seed}", str(beat.error), beat.when, log)
 
-    def _core_seconds_left(self, lacking: dict[tuple[str, int], list[str]], recorded: set[str]) -> float | None:
+    def _core_seconds_left(self, lacking: dict[tuple[str, int], list[str]], recorded: set[str]) -> float:
         if not lacking:
             return 0.0
         for run_id, cell, _ in self._runs:
             known = self._seconds.setdefault(cell.trajectory, [])
             if len(known) < SAMPLE and run_id in recorded:
-                known.extend(self._cost(run_id))
+                with suppress(StudyError):
+                    cost = self._store.load(run_id).cost
+                    known.append(cost["training_seconds"] + cost["evaluation_seconds"])
         medians = {name: statistics.median(known) for name, known in self._seconds.items() if known}
         if not medians:
-            planned = self._plan.config["execution"]["seconds_per_run"]
-            return None if planned == "auto" else len(lacking) * float(planned)
+            return len(lacking) * float(self._plan.config["execution"]["seconds_per_run"])
         other = statistics.mean(medians.values())
         left = Counter(trajectory for trajectory, _ in lacking)
         return sum(count * medians.get(trajectory, other) for trajectory, count in left.items())
-
-    def _cost(self, run_id: str) -> list[float]:
-        """How long the training of a recorded run took; nothing if its record cannot be read."""
-        try:
-            cost = json.loads(self._store.path(run_id).read_text(encoding="utf-8"))["cost"]
-            return [cost["training_seconds"] + cost["evaluation_seconds"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            return []

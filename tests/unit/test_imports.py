@@ -73,7 +73,7 @@ def test_no_command_but_train_imports_tensorflow_and_train_only_to_train(tmp_pat
             ["collect", f"{results}/design.json", "--store", f"{tmp_path}/runs", "--out", str(results)],
             [
                 *("explain", f"{results}/design.json", "--runs", f"{results}/runs.parquet"),
-                *("--gap", f"{results}/statistics_gap.parquet", "--out", f"{results}/mechanism.json"),
+                *("--store", f"{tmp_path}/runs", "--out", str(results)),
             ],
             [
                 *("analyze", f"{results}/runs.parquet", "--curves", f"{results}/curves.parquet"),

@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 from study import cli
-from study.design.factorial import jobs
 from study.design.plan import Plan, write
 from study.errors import StudyError
 from study.monitor import heartbeat
 from study.monitor.status import Failure, Status, Survey
 from study.store.record import Store
-from study.trainers.mnist.trainer import origin
 from tests import examples
 
 SHARED, NONE = "bn~shared_dropout~0.3", "bn~none_dropout~0.3"
@@ -28,13 +26,13 @@ def plan() -> Plan:
     config = examples.resolved(
         design={"factors": {"bn": ["none", "libs", "keras"]}, "seeds": 4}, execution={"seconds_per_run": 30}
     )
-    return Plan(config, origin("d" * 64))
+    return examples.planned(config)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, plan: Plan) -> Path:
     folder = tmp_path / "results/small"
-    write(plan, folder)
+    write(plan, folder, {})
     return folder
 
 
@@ -55,8 +53,8 @@ def train(plan: Plan, store: Store, trajectory: str, *seeds: int, seconds: float
             store.write(record)
 
 
-def sign_of(plan: Plan, folder: Path, trajectory: str) -> Path:
-    (job,) = [job for job in jobs(plan.config) if job.trajectory == trajectory]
+def beat_of(plan: Plan, folder: Path, trajectory: str) -> Path:
+    (job,) = [job for job in plan.jobs() if job.trajectory == trajectory]
     return folder / "train" / trajectory / f"seeds~{job.block}.{'0' * 8}{heartbeat.SUFFIX}"
 
 
@@ -83,7 +81,7 @@ def test_before_the_first_run_all_are_missing(plan: Plan, folder: Path, store: S
 def test_a_job_under_way_is_at_its_first_seed_without_a_record(plan: Plan, folder: Path, store: Store) -> None:
     train(plan, store, NONE, 0, 1, 2, 3, seconds=8)
     train(plan, store, SHARED, 0, 1, seconds=20)
-    with heartbeat.beating(sign_of(plan, folder, SHARED), about(SHARED)):
+    with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
         status = look(plan, folder, store)
     found = states(status)
     assert found["none", 0.3] == ("done",) * 4
@@ -97,14 +95,14 @@ def test_a_job_under_way_is_at_its_first_seed_without_a_record(plan: Plan, folde
 
 def test_several_seeds_at_once_are_under_way_together(plan: Plan, folder: Path, store: Store) -> None:
     train(plan, store, SHARED, 1)
-    with heartbeat.beating(sign_of(plan, folder, SHARED), about(SHARED, at_once=2)):
+    with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED, at_once=2)):
         status = look(plan, folder, store)
     assert states(status)["keras", 0.3] == ("running", "done", "running", "missing")
     assert status.trainings_at_once == 2
 
 
-def test_a_job_that_succeeds_leaves_no_sign(plan: Plan, folder: Path, store: Store) -> None:
-    path = sign_of(plan, folder, NONE)
+def test_a_job_that_succeeds_leaves_no_heartbeat(plan: Plan, folder: Path, store: Store) -> None:
+    path = beat_of(plan, folder, NONE)
     with heartbeat.beating(path, about(NONE)):
         assert path.exists()
     assert list(path.parent.iterdir()) == []
@@ -112,9 +110,9 @@ def test_a_job_that_succeeds_leaves_no_sign(plan: Plan, folder: Path, store: Sto
 
 def test_a_job_that_fails_says_why(plan: Plan, folder: Path, store: Store) -> None:
     train(plan, store, NONE, 0)
-    with pytest.raises(MemoryError), heartbeat.beating(sign_of(plan, folder, NONE), about(NONE)):
+    with pytest.raises(MemoryError), heartbeat.beating(beat_of(plan, folder, NONE), about(NONE)):
         raise MemoryError("no more")
-    with pytest.raises(StudyError), heartbeat.beating(sign_of(plan, folder, SHARED), about(SHARED)):
+    with pytest.raises(StudyError), heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
         raise StudyError("images: gone")
     status = look(plan, folder, store)
     assert states(status)["none", 0.3] == ("done", "failed", "missing", "missing")
@@ -124,7 +122,7 @@ def test_a_job_that_fails_says_why(plan: Plan, folder: Path, store: Store) -> No
     assert (status.failure.what, status.failure.error) == (f"{SHARED}, seed 0", "images: gone")
     assert status.failure.log == folder / "logs/train" / SHARED / f"seeds~0-3.{'0' * 8}.log"
     # The job runs again.
-    with heartbeat.beating(sign_of(plan, folder, SHARED), about(SHARED)):
+    with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
         status = look(plan, folder, store)
         assert states(status)["keras", 0.3][0] == "running"
         assert status.failure is not None
@@ -132,7 +130,7 @@ def test_a_job_that_fails_says_why(plan: Plan, folder: Path, store: Store) -> No
 
 
 def test_a_job_that_was_killed_gives_no_sign_of_life(plan: Plan, folder: Path, store: Store) -> None:
-    path = sign_of(plan, folder, NONE)
+    path = beat_of(plan, folder, NONE)
     code = (
         "import os, pathlib; from study.monitor import heartbeat\n"
         f"with heartbeat.beating(pathlib.Path({str(path)!r}), {about(NONE)!r}):\n"
@@ -150,7 +148,7 @@ def test_a_job_that_was_killed_gives_no_sign_of_life(plan: Plan, folder: Path, s
     assert look(plan, folder, store).failure is None
 
 
-def test_the_sign_is_touched_as_long_as_the_job_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_is_touched_as_long_as_the_job_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.01)
     path = tmp_path / f"x{heartbeat.SUFFIX}"
     with heartbeat.beating(path, about(NONE)):
@@ -161,7 +159,7 @@ def test_the_sign_is_touched_as_long_as_the_job_lives(tmp_path: Path, monkeypatc
         assert path.stat().st_mtime > 0
 
 
-def test_a_sign_that_cannot_be_written_stops_no_job(tmp_path: Path) -> None:
+def test_a_heartbeat_that_cannot_be_written_stops_no_job(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = []
     with heartbeat.beating(tmp_path / "file" / "x.job", about(NONE)):
@@ -170,8 +168,8 @@ def test_a_sign_that_cannot_be_written_stops_no_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"host": 1}'])
-def test_what_is_no_sign_is_passed_over(plan: Plan, folder: Path, store: Store, content: str) -> None:
-    path = sign_of(plan, folder, NONE)
+def test_what_is_no_heartbeat_is_passed_over(plan: Plan, folder: Path, store: Store, content: str) -> None:
+    path = beat_of(plan, folder, NONE)
     path.parent.mkdir(parents=True)
     path.write_text(content)
     assert look(plan, folder, store).count("missing") == 24
@@ -181,7 +179,7 @@ def test_the_command_tells_it_in_words(
     plan: Plan, folder: Path, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(plan, store, NONE, 0, 1, 2)
-    with pytest.raises(StudyError), heartbeat.beating(sign_of(plan, folder, NONE), about(NONE)):
+    with pytest.raises(StudyError), heartbeat.beating(beat_of(plan, folder, NONE), about(NONE)):
         raise StudyError("results/runs/x.json: cannot be written: No space left on device")
     assert cli.main(["status", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()

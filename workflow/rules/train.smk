@@ -49,7 +49,6 @@ rule collect:
             labels={"table": "runs"},
         ),
         curves=f"{STUDY}/curves.parquet",
-        gap=GAP,
         provenance=f"{STUDY}/provenance.json",
     log:
         f"{STUDY}/logs/collect.log",

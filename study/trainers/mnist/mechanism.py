@@ -5,18 +5,53 @@ If a run that collapses with its moving statistics does well with the population
 """
 
 import math
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from study.files import write_json
+from study.store.record import Store
+from study.store.tables import Columns, write_table
+
 SCORINGS = {"moving": "test_correct", "population": "test_correct_population", "batch": "test_correct_batch"}
+
+
+def explain(config: dict[str, Any], runs: pd.DataFrame, store: Store, folder: Path) -> None:
+    """Write `statistics_gap.parquet` and `mechanism.json` for the runs of the table.
+
+    Raises:
+        StudyError: a record is missing or damaged.
+    """
+    factors = list(config["design"]["factors"])
+    gap = statistics_gap(runs[["run_id", *factors, "seed"]], store)
+    write_table(gap, folder / "statistics_gap.parquet")
+    if "bn" not in factors:
+        runs, gap = (table.assign(bn=config["training"]["bn"]) for table in (runs, gap))
+    write_json(folder / "mechanism.json", mechanism(runs, gap, factors, config["plan"]["collapse_below"]))
+
+
+def statistics_gap(keys: pd.DataFrame, store: Store) -> pd.DataFrame:
+    """The gap of the statistics, one row a run with batch normalisation, epoch and layer.
+
+    Args:
+        keys: the columns that begin a run's rows, `run_id` among them; one row a run.
+    """
+    columns = Columns()
+    for place, run_id in enumerate(keys["run_id"]):
+        gap = store.load(run_id).extra["gap"]
+        if gap is not None:
+            columns.extend(place, gap)
+    if not columns.places:
+        return keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0)
+    return columns.frame(keys)
 
 
 def mechanism(runs: pd.DataFrame, gap: pd.DataFrame, factors: list[str], threshold: float) -> dict[str, Any]:
     """Summarise, by level of `bn` and by cell, how runs score under each kind of statistics, and how large the gap is.
 
     Args:
-        runs: the runs table of `study.store.tables`.
+        runs: the runs table of `study.store.tables`, with a column `bn`.
         gap: the statistics-gap table.
         factors: the factor columns.
         threshold: test accuracy (a share) below which a run counts as collapsed.
