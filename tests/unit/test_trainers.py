@@ -18,6 +18,7 @@ from study.errors import StudyError
 from study.store.record import Record, Store
 from study.store.tables import Tables
 from study.store.tables import collect as collect_with
+from study.trainers.external.declaration import RESERVED
 from tests.examples import PROJECT, overlaid
 
 COMMAND: dict[str, Any] = {
@@ -190,6 +191,14 @@ def test_a_proportion_is_counts_that_are_possible(text: str) -> None:
     if "correct" in text:
         table = collect(plan, Store(Path("runs"))).runs
         assert table[table["word"] == text]["correct_bits"].iloc[0] == bytes([0b10110000])
+
+
+def test_no_factor_may_have_the_name_of_a_column() -> None:
+    curve = '{"value": 1, "curve": [1]}'
+    counts = '{"successes": 1, "trials": 2, "curve": [1], "correct": [1, 0]}'
+    for plan in (planned(design=levels(curve, '{"value": 2}')), _proportion_plan(counts)):
+        tables = collect(plan, train(plan))
+        assert set(tables.runs) | set(tables.curves) <= {"word", *RESERVED}
 
 
 def _proportion_plan(text: str) -> Plan:
