@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from study.analysis import adaptive
-from study.design.factorial import factors, looks
+from study.design.factorial import Cell, factors
 from study.design.plan import Plan
 from study.errors import StudyError
 from study.monitor import heartbeat
 from study.store.record import Store
 
 DONE, RUNNING, FAILED, MISSING = STATES = ("done", "running", "failed", "missing")
+Runs = list[tuple[str, Cell, int]]
 # Of each trajectory, so many records tell how long a training takes.
 SAMPLE = 3
 
@@ -75,74 +76,64 @@ class Status:
         return self.core_seconds_left / self.trainings_at_once if self.trainings_at_once else None
 
 
-class Survey:
-    """Looks at a study as often as it is asked to; what the design says is worked out once."""
+def survey(plan: Plan, folder: Path, store: Store) -> Status:
+    """The state of every run now; of a sequential study, of every run that it has asked for so far.
 
-    def __init__(self, plan: Plan, folder: Path, store: Store) -> None:
-        self._plan = plan
-        self._folder = folder
-        self._store = store
-        self._runs = plan.runs(adaptive.asked_for(plan.config, folder))
-        self._seconds: dict[str, list[float]] = {}
+    Args:
+        folder: the study's.
+    """
+    runs = plan.runs(adaptive.asked_for(plan.config, folder))
+    recorded = store.recorded()
+    states = {run_id: DONE if run_id in recorded else MISSING for run_id, _, _ in runs}
+    lacking: dict[tuple[str, int], list[str]] = {}
+    for run_id, cell, seed in runs:
+        if run_id not in recorded:
+            lacking.setdefault((cell.trajectory, seed), []).append(run_id)
+    under_way = 0
+    failures = []
+    for path in sorted((folder / "train").glob(f"*/*{heartbeat.SUFFIX}")):
+        beat = heartbeat.read(path)
+        if beat is None:
+            continue
+        trajectory = beat.about["trajectory"]
+        # A job trains its seeds in order, so many at once; the first without records are those it is at.
+        seeds = [seed for seed in beat.about["seeds"] if (trajectory, seed) in lacking][: beat.about["at_once"]]
+        for seed in seeds:
+            for run_id in lacking[trajectory, seed]:
+                if states[run_id] != RUNNING:
+                    states[run_id] = FAILED if beat.error else RUNNING
+        if beat.error and seeds:
+            log = folder / "logs/train" / path.parent.name / f"{path.stem}.log"
+            failures.append(Failure(f"{trajectory}, seed {seeds[0]}", beat.error, beat.when, log))
+        elif seeds:
+            under_way += len(seeds)
+    left = Counter(trajectory for trajectory, _ in lacking)
+    seconds = _seconds_a_training(plan, runs, store, recorded) if lacking else {}
+    return Status(
+        name=plan.name,
+        factors=tuple(factors(plan.config)),
+        rows=_rows(runs, states),
+        trainings_at_once=under_way,
+        core_seconds_left=sum(count * seconds[trajectory] for trajectory, count in left.items()),
+        failure=max(failures, key=lambda failure: failure.when, default=None),
+    )
 
-    def look(self) -> Status:
-        """The state of every run now; of a sequential study, of every run that it has asked for so far."""
-        if looks(self._plan.config):
-            self._runs = self._plan.runs(adaptive.asked_for(self._plan.config, self._folder))
-        recorded = self._store.recorded()
-        states = {run_id: DONE if run_id in recorded else MISSING for run_id, _, _ in self._runs}
-        lacking: dict[tuple[str, int], list[str]] = {}
-        for run_id, cell, seed in self._runs:
-            if run_id not in recorded:
-                lacking.setdefault((cell.trajectory, seed), []).append(run_id)
-        under_way = 0
-        failures = []
-        for path in sorted((self._folder / "train").glob(f"*/*{heartbeat.SUFFIX}")):
-            beat = heartbeat.read(path)
-            if beat is None:
-                continue
-            trajectory = beat.about["trajectory"]
-            # A job trains its seeds in order, so many at once; the first without records are those it is at.
-            seeds = [seed for seed in beat.about["seeds"] if (trajectory, seed) in lacking][: beat.about["at_once"]]
-            for seed in seeds:
-                for run_id in lacking[trajectory, seed]:
-                    if states[run_id] != RUNNING:
-                        states[run_id] = FAILED if beat.error else RUNNING
-            if beat.error and seeds:
-                failures.append(self._failure(path, trajectory, seeds[0], beat))
-            elif seeds:
-                under_way += len(seeds)
-        return Status(
-            name=self._plan.name,
-            factors=tuple(factors(self._plan.config)),
-            rows=self._rows(states),
-            trainings_at_once=under_way,
-            core_seconds_left=self._core_seconds_left(lacking, recorded),
-            failure=max(failures, key=lambda failure: failure.when, default=None),
-        )
 
-    def _rows(self, states: dict[str, str]) -> tuple[Row, ...]:
-        by_cell: dict[int, tuple[dict[str, Any], list[str]]] = {}
-        for run_id, cell, _ in self._runs:
-            by_cell.setdefault(id(cell), (cell.levels, []))[1].append(states[run_id])
-        return tuple(Row(levels, tuple(found)) for levels, found in by_cell.values())
+def _seconds_a_training(plan: Plan, runs: Runs, store: Store, recorded: set[str]) -> dict[str, float]:
+    """How long a training of each trajectory takes: as its first records have it, else as others, else as planned."""
+    known: dict[str, list[float]] = {cell.trajectory: [] for _, cell, _ in runs}
+    for run_id, cell, _ in runs:
+        if run_id in recorded and len(known[cell.trajectory]) < SAMPLE:
+            with suppress(StudyError):
+                cost = store.load(run_id).cost
+                known[cell.trajectory].append(cost["training_seconds"] + cost["evaluation_seconds"])
+    medians = {trajectory: statistics.median(seconds) for trajectory, seconds in known.items() if seconds}
+    other = statistics.mean(medians.values()) if medians else plan.config["execution"]["seconds_per_run"]
+    return dict.fromkeys(known, other) | medians
 
-    def _failure(self, path: Path, trajectory: str, seed: int, beat: heartbeat.Heartbeat) -> Failure:
-        log = self._folder / "logs/train" / path.parent.name / f"{path.stem}.log"
-        return Failure(f"{trajectory}, seed {seed}", str(beat.error), beat.when, log)
 
-    def _core_seconds_left(self, lacking: dict[tuple[str, int], list[str]], recorded: set[str]) -> float:
-        if not lacking:
-            return 0.0
-        for run_id, cell, _ in self._runs:
-            known = self._seconds.setdefault(cell.trajectory, [])
-            if len(known) < SAMPLE and run_id in recorded:
-                with suppress(StudyError):
-                    cost = self._store.load(run_id).cost
-                    known.append(cost["training_seconds"] + cost["evaluation_seconds"])
-        medians = {name: statistics.median(known) for name, known in self._seconds.items() if known}
-        if not medians:
-            return len(lacking) * float(self._plan.config["execution"]["seconds_per_run"])
-        other = statistics.mean(medians.values())
-        left = Counter(trajectory for trajectory, _ in lacking)
-        return sum(count * medians.get(trajectory, other) for trajectory, count in left.items())
+def _rows(runs: Runs, states: dict[str, str]) -> tuple[Row, ...]:
+    by_cell: dict[int, tuple[dict[str, Any], list[str]]] = {}
+    for run_id, cell, _ in runs:
+        by_cell.setdefault(id(cell), (cell.levels, []))[1].append(states[run_id])
+    return tuple(Row(levels, tuple(found)) for levels, found in by_cell.values())

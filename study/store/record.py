@@ -85,13 +85,10 @@ FIELDS = tuple(field.name for field in fields(Record) if field.name != "extra")
 
 
 class RecordReader(Protocol):
-    """What knows the meaning of `Record.extra`: the trainer that wrote it."""
+    """What knows the meaning of `Record.extra`: a trainer, see `study.trainers.base.Trainer`."""
 
-    def columns(self, record: Record) -> dict[str, Any]:
-        """What came out of the run, by column of the runs table."""
-
-    def curve(self, record: Record) -> dict[str, list[Any]]:
-        """The run by epoch, by column of the curves table; {} without a curve."""
+    def columns(self, record: Record) -> dict[str, Any]: ...
+    def curve(self, record: Record) -> dict[str, list[Any]]: ...
 
 
 def _checksum(body: dict[str, Any]) -> str:

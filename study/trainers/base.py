@@ -1,7 +1,4 @@
-"""What a trainer is, and how planning and the table of runs come to know it.
-
-The Snakefile makes a trainer in every job, so nothing heavy is imported until a run is trained.
-"""
+"""What a trainer is. The Snakefile makes one in every job, so nothing heavy is imported until a run is trained."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,18 +9,17 @@ from study.design.factorial import Cell, Job, SharedLevels
 from study.design.job_size import Work
 from study.design.plan import Plan
 from study.design.response import Response
-from study.store.record import Record, RecordReader, Store
+from study.store.record import Record, Store
 
 if TYPE_CHECKING:
     import pandas as pd
-
 
 OnRecord = Callable[[Job, int, Record], None]
 
 
 @dataclass(frozen=True)
 class Assumptions:
-    """What planning assumes of runs before there are any.
+    """What planning assumes before there are runs.
 
     Attributes:
         error_rate: the control's share of failures.
@@ -36,16 +32,16 @@ class Assumptions:
     trials: int
 
 
-class Trainer(RecordReader, Protocol):
-    """How the runs of a configuration come about, and what is special to them."""
+class Trainer(Protocol):
+    """How the runs of a configuration come about, and what is special to them.
 
-    @property
-    def version(self) -> int | None:
-        """The version of the code that trains, as `engine` in `origin`; None for code that is known by its files."""
+    Attributes:
+        version: the version of the code that trains, as `engine` in `origin`; None for code that is known by its files.
+        result_files: what `explain` writes, by name.
+    """
 
-    @property
-    def result_files(self) -> tuple[str, ...]:
-        """The files that `explain` writes, by name; none for a trainer without any."""
+    version: int | None = None
+    result_files: tuple[str, ...] = ()
 
     def files(self) -> list[Path]:
         """The files besides the configuration that decide results.
@@ -67,21 +63,8 @@ class Trainer(RecordReader, Protocol):
     def response(self) -> Response:
         """What each run measures, and the columns of the runs table that hold it."""
 
-    def shared_levels(self) -> SharedLevels:
-        """By factor, the levels that one training serves together; {} if every cell is trained on its own."""
-
-    def work(self, settings: dict[str, Any]) -> Work:
-        """What a run with these settings has to do, from which the size of the jobs follows.
-
-        Args:
-            settings: those of a planned run, or of a recorded one that may be another trainer's.
-        """
-
     def words(self) -> dict[str, Any]:
         """What is trained, as `design.json` holds it for the report."""
-
-    def assumptions(self) -> Assumptions | None:
-        """What planning assumes before there are runs; None if nothing is known."""
 
     def check(self, cells: Sequence[Cell]) -> None:
         """Refuse a design whose runs cannot be trained.
@@ -100,8 +83,28 @@ class Trainer(RecordReader, Protocol):
             StudyError: a run failed and has no record; or what decides results is not what the design was planned on.
         """
 
+    def columns(self, record: Record) -> dict[str, Any]:
+        """What came out of a run, by column of the runs table."""
+
+    def curve(self, record: Record) -> dict[str, list[Any]]:
+        """A run by epoch, by column of the curves table; {} without a curve."""
+        return record.curve
+
+    def shared_levels(self) -> SharedLevels:
+        """By factor, the levels that one training serves together."""
+        return {}
+
+    def work(self, settings: dict[str, Any]) -> Work:
+        """What a run has to do; `settings` may be those of another trainer's record."""
+        return Work(settings)
+
+    def assumptions(self) -> Assumptions | None:
+        """What planning assumes before there are runs; None if nothing is known."""
+        return None
+
     def explain(self, plan: Plan, runs: "pd.DataFrame", store: Store, folder: Path) -> None:
         """Write `result_files`, results of this trainer alone, from the runs of the table and their records."""
+        return
 
 
 def in_words(record: Record, trainer: Trainer) -> str:

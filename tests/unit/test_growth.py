@@ -13,7 +13,7 @@ from study.design.plan import Plan
 from study.design.response import analysis_spec
 from study.errors import StudyError
 from study.monitor import progress
-from study.monitor.status import Survey
+from study.monitor.status import survey
 from study.store.record import Record, Store
 from tests import examples
 from tests.examples import resolved
@@ -142,12 +142,11 @@ def test_what_is_asked_for_follows_the_decisions(plan: Plan, store: Store, tmp_p
     assert adaptive.asked_for(plan.config, tmp_path) == {"none": 5, "keras": 5, "libs": 5}
     adaptive.write(_open("libs"), tmp_path / "interim_looks/seeds~5.json")
     assert adaptive.asked_for(plan.config, tmp_path) == {"none": 9, "keras": 5, "libs": 9}
-    survey = Survey(plan, tmp_path, store)
-    assert survey.look().runs == 2 * (9 + 5 + 9)
+    assert survey(plan, tmp_path, store).runs == 2 * (9 + 5 + 9)
     adaptive.write(_open(), tmp_path / "interim_looks/seeds~9.json")
     assert adaptive.asked_for(plan.config, tmp_path) == {"none": 9, "keras": 5, "libs": 9}
     adaptive.write(_open("libs"), tmp_path / "interim_looks/seeds~9.json")
-    assert survey.look().runs == 2 * (12 + 5 + 12)
+    assert survey(plan, tmp_path, store).runs == 2 * (12 + 5 + 12)
 
 
 def test_a_decision_is_read_as_it_was_written_and_a_damaged_one_is_told(tmp_path: Path) -> None:

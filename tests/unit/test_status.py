@@ -13,7 +13,7 @@ from study import cli
 from study.design.plan import Plan, write
 from study.errors import StudyError
 from study.monitor import heartbeat
-from study.monitor.status import Failure, Status, Survey
+from study.monitor.status import Failure, Status, survey
 from study.store.record import Store
 from tests import examples
 
@@ -41,10 +41,6 @@ def store(folder: Path) -> Store:
     return Store(folder.parent / "runs")
 
 
-def look(plan: Plan, folder: Path, store: Store) -> Status:
-    return Survey(plan, folder, store).look()
-
-
 def train(plan: Plan, store: Store, trajectory: str, *seeds: int, seconds: float = 8.0) -> None:
     for _, cell, seed in plan.runs():
         if cell.trajectory == trajectory and seed in seeds:
@@ -67,7 +63,7 @@ def states(status: Status) -> dict[tuple[object, ...], tuple[str, ...]]:
 
 
 def test_before_the_first_run_all_are_missing(plan: Plan, folder: Path, store: Store) -> None:
-    status = look(plan, folder, store)
+    status = survey(plan, folder, store)
     assert (status.runs, status.count("missing")) == (24, 24)
     assert [tuple(row.levels.values()) for row in status.rows] == [
         (bn, dropout) for bn in ("none", "libs", "keras") for dropout in (0.0, 0.3)
@@ -82,7 +78,7 @@ def test_a_job_under_way_is_at_its_first_seed_without_a_record(plan: Plan, folde
     train(plan, store, NONE, 0, 1, 2, 3, seconds=8)
     train(plan, store, SHARED, 0, 1, seconds=20)
     with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
-        status = look(plan, folder, store)
+        status = survey(plan, folder, store)
     found = states(status)
     assert found["none", 0.3] == ("done",) * 4
     assert found["libs", 0.3] == found["keras", 0.3] == ("done", "done", "running", "missing")
@@ -96,7 +92,7 @@ def test_a_job_under_way_is_at_its_first_seed_without_a_record(plan: Plan, folde
 def test_several_seeds_at_once_are_under_way_together(plan: Plan, folder: Path, store: Store) -> None:
     train(plan, store, SHARED, 1)
     with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED, at_once=2)):
-        status = look(plan, folder, store)
+        status = survey(plan, folder, store)
     assert states(status)["keras", 0.3] == ("running", "done", "running", "missing")
     assert status.trainings_at_once == 2
 
@@ -114,7 +110,7 @@ def test_a_job_that_fails_says_why(plan: Plan, folder: Path, store: Store) -> No
         raise MemoryError("no more")
     with pytest.raises(StudyError), heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
         raise StudyError("images: gone")
-    status = look(plan, folder, store)
+    status = survey(plan, folder, store)
     assert states(status)["none", 0.3] == ("done", "failed", "missing", "missing")
     assert states(status)["keras", 0.3] == ("failed", "missing", "missing", "missing")
     assert status.trainings_at_once == 0
@@ -123,7 +119,7 @@ def test_a_job_that_fails_says_why(plan: Plan, folder: Path, store: Store) -> No
     assert status.failure.log == folder / "logs/train" / SHARED / f"seeds~0-3.{'0' * 8}.log"
     # The job runs again.
     with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
-        status = look(plan, folder, store)
+        status = survey(plan, folder, store)
         assert states(status)["keras", 0.3][0] == "running"
         assert status.failure is not None
         assert status.failure.error == "MemoryError: no more"
@@ -137,15 +133,15 @@ def test_a_job_that_was_killed_gives_no_sign_of_life(plan: Plan, folder: Path, s
         "    os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=examples.PROJECT, check=False)
-    assert states(look(plan, folder, store))["none", 0.3][0] == "running"
+    assert states(survey(plan, folder, store))["none", 0.3][0] == "running"
     os.utime(path, (time.time() - heartbeat.SILENCE - 1,) * 2)
-    status = look(plan, folder, store)
+    status = survey(plan, folder, store)
     assert states(status)["none", 0.3][0] == "failed"
     assert status.failure is not None
     assert "no sign of life since" in status.failure.error
     # Another job, perhaps of another study, has trained the runs meanwhile.
     train(plan, store, NONE, 0, 1, 2, 3)
-    assert look(plan, folder, store).failure is None
+    assert survey(plan, folder, store).failure is None
 
 
 def test_the_heartbeat_is_touched_as_long_as_the_job_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -172,7 +168,7 @@ def test_what_is_no_heartbeat_is_passed_over(plan: Plan, folder: Path, store: St
     path = beat_of(plan, folder, NONE)
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    assert look(plan, folder, store).count("missing") == 24
+    assert survey(plan, folder, store).count("missing") == 24
 
 
 def test_the_command_tells_it_in_words(

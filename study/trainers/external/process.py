@@ -22,31 +22,24 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from study.design.factorial import Cell, Job, SharedLevels
-from study.design.job_size import Work
+from study.design.factorial import Cell, Job
 from study.design.levels import level_text
 from study.design.plan import Plan
 from study.design.response import Response
 from study.errors import RunFailureError, StudyError
 from study.store.provenance import provenance
 from study.store.record import Record, Store
-from study.trainers.base import OnRecord
+from study.trainers.base import OnRecord, Trainer
 from study.trainers.external import declaration
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 # Not a part of what a folder of code decides.
 IGNORED = ("__pycache__", ".git", ".snakemake")
 
 
-class ExternalTrainer:
-    """Trains by a command or a function of the configuration; see `study.trainers.base.Trainer`."""
-
-    version: int | None = None
-    result_files: tuple[str, ...] = ()
+class ExternalTrainer(Trainer):
+    """Trains by a command or a function of the configuration."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._declared = config["trainer"]
@@ -74,17 +67,8 @@ class ExternalTrainer:
         columns = {role: role for role in roles}
         return Response(**self._response, columns=columns, validation=columns)
 
-    def shared_levels(self) -> SharedLevels:
-        return {}
-
-    def work(self, settings: dict[str, Any]) -> Work:
-        return Work(settings)
-
     def words(self) -> dict[str, Any]:
         return {"trainer": self._declared}
-
-    def assumptions(self) -> None:
-        return None
 
     def check(self, cells: Sequence[Cell]) -> None:
         """See `Trainer.check`: the program of the command, or the function, must be there."""
@@ -149,12 +133,6 @@ class ExternalTrainer:
         found = {name: record.extra[name] for name in self.response().columns}
         bits = record.extra["correct_bits"]
         return found if bits is None else found | {"correct_bits": base64.b64decode(bits)}
-
-    def curve(self, record: Record) -> dict[str, list[Any]]:
-        return record.curve
-
-    def explain(self, plan: Plan, runs: "pd.DataFrame", store: Store, folder: Path) -> None:
-        """There is nothing to explain."""
 
     def _arguments(self, settings: dict[str, Any], seed: int, path: Path) -> list[str]:
         """What is executed, each argument as it is: no shell reads it."""

@@ -1,9 +1,11 @@
 """One job: the seeds of one trajectory, one after another, a record the moment a run ends."""
 
+import base64
+import hashlib
 import importlib.util
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +16,14 @@ from study.store.provenance import processor_flags, provenance
 from study.store.record import Record, Store
 from study.trainers.base import OnRecord
 from study.trainers.mnist import data as images
-from study.trainers.mnist import run_record
+from study.trainers.mnist.version import ENGINE_VERSION
 
+if TYPE_CHECKING:
+    from study.trainers.mnist.engine import Outcome
+
+# With the moving statistics (what a user gets), with the population statistics computed after training (Ioffe and
+# Szegedy 2015, Algorithm 2), and with those of the test batch itself. Without batch normalisation all three are one.
+SCORINGS = ("moving", "population", "batch")
 PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -56,7 +64,7 @@ def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
                 settings=cell.settings,
                 seed=seed + cell.seed_offset,
                 status="diverged" if result.diverged else "ok",
-                curve={name: [run_record.finite(value) for value in values] for name, values in outcome.curve.items()},
+                curve={name: [_finite(value) for value in values] for name, values in outcome.curve.items()},
                 provenance=provenance(plan, PROJECT, versions, device),
                 cost={
                     "training_seconds": result.training_seconds,
@@ -64,7 +72,7 @@ def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
                     "images_per_second": result.images / result.training_seconds,
                     "shared_by": len(lacking),
                 },
-                extra=run_record.extra(outcome, result.weights_digest, data),
+                extra=_extra(outcome, result.weights_digest, data),
             )
             store.write(record)
         checkpoint.unlink(missing_ok=True)
@@ -130,3 +138,28 @@ def prepare_tensorflow() -> None:
         tf.config.experimental.set_memory_growth(device, True)
     if graphics:
         tf.config.experimental.enable_op_determinism()
+
+
+def _extra(outcome: "Outcome", weights_digest: str, data: images.Dataset) -> dict[str, Any]:
+    predictions = outcome.predictions["test", "moving"]
+    return {
+        "data": data.digest,
+        "engine": ENGINE_VERSION,
+        "test": _score(outcome, "test", data.test),
+        "validation": _score(outcome, "validation", data.validation),
+        "gap": outcome.gap if outcome.gap["epoch"] else None,
+        "correct_bits": base64.b64encode(np.packbits(predictions == data.test.labels).tobytes()).decode(),
+        "digests": {"weights": weights_digest, "predictions": hashlib.sha256(predictions.tobytes()).hexdigest()},
+    }
+
+
+def _score(outcome: "Outcome", set_name: str, split: images.Split) -> dict[str, Any]:
+    return {
+        "trials": len(split),
+        "correct": {way: int((outcome.predictions[set_name, way] == split.labels).sum()) for way in SCORINGS},
+        "loss": {way: _finite(outcome.losses[set_name, way]) for way in SCORINGS},
+    }
+
+
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None

@@ -1,5 +1,6 @@
 """The built-in trainer: TensorFlow networks on MNIST, with and without batch normalisation."""
 
+import base64
 import functools
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from study.design.job_size import Work
 from study.design.plan import Plan
 from study.design.response import Response
 from study.store.record import Record, Store
-from study.trainers.base import Assumptions, OnRecord
+from study.trainers.base import Assumptions, OnRecord, Trainer
 from study.trainers.mnist.version import ENGINE_VERSION
 
 if TYPE_CHECKING:
@@ -26,8 +27,23 @@ SCORING = 1.2
 ASSUMED_ERROR_RATE, ASSUMED_RUN_SD = 0.016, 0.10
 
 
-class MnistTrainer:
-    """See `study.trainers.base.Trainer`."""
+class MnistTrainer(Trainer):
+    """Trains with `study.trainers.mnist.engine`.
+
+    `Record.extra` holds:
+
+    - `data`, `engine`: what the identity is made of besides settings and seed;
+    - `test`, `validation`: after the last epoch, `trials` (the number of images), and by way of scoring `correct` (how
+      many were classified correctly) and `loss` (mean cross entropy per image in nats; None where it is not finite);
+    - `gap`: by epoch from 0 (before the first step) and layer of batch normalisation, mean over the channels:
+      `log_variance_ratio`, ln(moving variance / true variance), and `mean_shift`, |moving mean - true mean| in true
+      standard deviations; None without batch normalisation;
+    - `correct_bits`: one bit an image of the test set, scored with the moving statistics, packed, base64;
+    - `digests`: SHA-256 of the final `weights` and of the test `predictions`.
+
+    The curve has `epoch`, `train_loss` (mean per image, nats), `validation_correct` and `validation_loss`, both with
+    the moving statistics; it ends with the epoch in which the run diverged.
+    """
 
     version = ENGINE_VERSION
     result_files = ("statistics_gap.parquet", "mechanism.json")
@@ -99,14 +115,26 @@ class MnistTrainer:
         run(job, plan, store, on_record)
 
     def columns(self, record: Record) -> dict[str, Any]:
-        from study.trainers.mnist.run_record import columns
-
-        return columns(record)
+        test, validation = record.extra["test"], record.extra["validation"]
+        return {
+            "test_correct": test["correct"]["moving"],
+            "test_trials": test["trials"],
+            "test_correct_population": test["correct"]["population"],
+            "test_correct_batch": test["correct"]["batch"],
+            "validation_correct": validation["correct"]["moving"],
+            "validation_trials": validation["trials"],
+            "validation_correct_population": validation["correct"]["population"],
+            "validation_correct_batch": validation["correct"]["batch"],
+            "test_loss": test["loss"]["moving"],
+            "images_per_second": record.cost["images_per_second"],
+            "weights_digest": record.extra["digests"]["weights"],
+            "predictions_digest": record.extra["digests"]["predictions"],
+            "correct_bits": base64.b64decode(record.extra["correct_bits"]),
+        }
 
     def curve(self, record: Record) -> dict[str, list[Any]]:
-        from study.trainers.mnist.run_record import curve
-
-        return curve(record)
+        trials = record.extra["validation"]["trials"]
+        return record.curve | {"validation_trials": [trials] * len(record.curve["epoch"])}
 
     def explain(self, plan: Plan, runs: "pd.DataFrame", store: Store, folder: Path) -> None:
         from study.trainers.mnist.mechanism import explain
