@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from study.design.factorial import Cell, factors
@@ -68,55 +67,30 @@ def collect(
             f"{cell.trajectory}, seed {seed}; run your `snakemake` command again with `--forcerun train`: they will be "
             "trained, no other"
         )
-    rows, curves, records = Columns(), Columns(), []
-    for place, (run_id, cell, seed) in enumerate(present):
+    runs, curves, records = [], [], []
+    for run_id, cell, seed in present:
         record = store.load(run_id)
-        row = {"run_id": run_id, **_levels(cell, plan), "seed": seed, "status": record.status}
-        row |= reader.columns(record) | _about(record, cell)
-        rows.extend(place, {name: [value] for name, value in row.items()})
-        if curve := reader.curve(record):
-            curves.extend(place, curve)
+        key = {"run_id": run_id, **_levels(cell, plan), "seed": seed}
+        runs.append({**key, "status": record.status, **reader.columns(record), **_about(record, cell)})
+        curves += rows(key, reader.curve(record))
         # What is large is in the tables now.
         records.append(replace(record, settings={}, curve={}, extra={}))
-    runs = rows.frame()
-    keys = runs[["run_id", *planned[0][1].levels, "seed"]]
     return Tables(
-        runs=runs,
-        curves=curves.frame(keys) if curves.places else keys.iloc[:0].assign(epoch=0),
+        runs=table(runs),
+        curves=table(curves) if curves else pd.DataFrame([key]).iloc[:0].assign(epoch=0),
         provenance=_provenance(plan, records, len(planned)),
     )
 
 
-class Columns:
-    """A table that grows by columns: a data frame for each run would take a hundred times as long."""
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self._columns: dict[str, list[Any]] = {}
-
-    def extend(self, place: int, columns: dict[str, list[Any]]) -> None:
-        """Append the rows of the run at `place`; what a run lacks, or others lack, is None."""
-        length = len(next(iter(columns.values())))
-        for name in columns:
-            if name not in self._columns:
-                self._columns[name] = [None] * len(self.places)
-        for name, values in self._columns.items():
-            values.extend(columns.get(name) or [None] * length)
-        self.places.extend([place] * length)
-
-    def frame(self, keys: pd.DataFrame | None = None) -> pd.DataFrame:
-        """The table, each row after the row of `keys` that is its run's."""
-        # Numbers with gaps are numbers, also where there is nothing but gaps.
-        found = {
-            name: np.array(values, dtype=float) if _has_gaps(values) else values
-            for name, values in self._columns.items()
-        }
-        table = pd.DataFrame(found)
-        return table if keys is None else pd.concat([keys.iloc[self.places].reset_index(drop=True), table], axis=1)
+def rows(key: Mapping[Any, Any], columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """The rows of columns of equal length, each after `key`."""
+    return [{**key, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
 
 
-def _has_gaps(values: list[Any]) -> bool:
-    return any(value is None for value in values) and all(value is None or isinstance(value, float) for value in values)
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """A table of its rows; a column with nothing but gaps holds numbers."""
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys(frame.columns[frame.isna().all()], float))
 
 
 def write(tables: Tables, folder: Path) -> None:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from study.files import write_json
 from study.store.record import Store
-from study.store.tables import Columns, write_table
+from study.store.tables import rows, table, write_table
 
 SCORINGS = {"moving": "test_correct", "population": "test_correct_population", "batch": "test_correct_batch"}
 
@@ -27,7 +27,7 @@ def explain(config: dict[str, Any], runs: pd.DataFrame, store: Store, folder: Pa
     gap = statistics_gap(runs[["run_id", *factors, "seed"]], store)
     write_table(gap, folder / "statistics_gap.parquet")
     if "bn" not in factors:
-        runs, gap = (table.assign(bn=config["training"]["bn"]) for table in (runs, gap))
+        runs, gap = (frame.assign(bn=config["training"]["bn"]) for frame in (runs, gap))
     write_json(folder / "mechanism.json", mechanism(runs, gap, factors, config["plan"]["collapse_below"]))
 
 
@@ -37,14 +37,10 @@ def statistics_gap(keys: pd.DataFrame, store: Store) -> pd.DataFrame:
     Args:
         keys: the columns that begin a run's rows, `run_id` among them; one row a run.
     """
-    columns = Columns()
-    for place, run_id in enumerate(keys["run_id"]):
-        gap = store.load(run_id).extra["gap"]
-        if gap is not None:
-            columns.extend(place, gap)
-    if not columns.places:
-        return keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0)
-    return columns.frame(keys)
+    found: list[dict[str, Any]] = []
+    for key in keys.to_dict("records"):
+        found += rows(key, store.load(key["run_id"]).extra["gap"] or {})
+    return table(found) if found else keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0)
 
 
 def mechanism(runs: pd.DataFrame, gap: pd.DataFrame, factors: list[str], threshold: float) -> dict[str, Any]:
@@ -93,14 +89,14 @@ def mechanism(runs: pd.DataFrame, gap: pd.DataFrame, factors: list[str], thresho
 
 
 def _gap_quantiles(layers: pd.DataFrame) -> list[dict[str, Any]]:
-    rows = []
+    quantiles = []
     for _, group in layers.groupby(["layer", "epoch"]):
         ratio = group["log_variance_ratio"].dropna()
         if not ratio.empty:
             place = {"layer": int(group["layer"].iloc[0]), "epoch": int(group["epoch"].iloc[0])}
             q10, median, q90 = ratio.quantile([0.1, 0.5, 0.9])
-            rows.append(place | {"q10": q10, "median": median, "q90": q90})
-    return rows
+            quantiles.append(place | {"q10": q10, "median": median, "q90": q90})
+    return quantiles
 
 
 def _range(values: pd.Series) -> dict[str, float]:
