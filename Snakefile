@@ -15,7 +15,7 @@ sys.path.insert(0, PROJECT)
 from study import trainers
 from study.analysis import adaptive
 from study.config import resolve as configuration
-from study.design import factorial, plan
+from study.design import factorial, job_size, plan
 from study.errors import StudyError
 from study.store.record import Store
 from study.trainers.resume import with_seconds_per_run

@@ -128,13 +128,13 @@ def _headline(status: "Status") -> str:
 
 
 def _left(status: "Status") -> str:
-    from study.monitor.progress import in_words
+    from study.monitor.progress import duration
 
     if status.count("done") == status.runs:
         return ""
     if status.seconds_left is None:
-        return f"; {in_words(status.core_seconds_left)} left for one core, none is at work"
-    return f"; about {in_words(status.seconds_left)} left with {status.trainings_at_once} trainings at once"
+        return f"; {duration(status.core_seconds_left)} left for one core, none is at work"
+    return f"; about {duration(status.seconds_left)} left with {status.trainings_at_once} trainings at once"
 
 
 def _last_words(status: "Status", folder: Path) -> list[str]:

@@ -171,11 +171,6 @@ def jobs(config: dict[str, Any], shared: SharedLevels) -> list[Job]:
     return [Job(name, tuple(members), block) for block in blocks for name, members in by_trajectory.items()]
 
 
-def minutes_allowed(config: dict[str, Any], job: Job) -> int:
-    """The time limit of a job, in minutes."""
-    return job_size.minutes_allowed(config["execution"], len(job.seeds))
-
-
 def run_id(settings: dict[str, Any], seed: int, origin: dict[str, Any]) -> str:
     """The identity of a run: a digest of all that decides its result, and of nothing else.
 

@@ -39,9 +39,9 @@ def seeds_per_job(execution: dict[str, Any]) -> int:
     return max(1, int(seconds / execution["seconds_per_run"]))
 
 
-def minutes_allowed(execution: dict[str, Any], seeds: int) -> int:
-    """The time limit of a job that trains so many seeds, in minutes."""
-    seconds = START_SECONDS + seeds * execution["seconds_per_run"]
+def minutes_allowed(execution: dict[str, Any], seeds: Sequence[int]) -> int:
+    """The time limit of a job that trains these seeds, in minutes."""
+    seconds = START_SECONDS + len(seeds) * execution["seconds_per_run"]
     return 5 + math.ceil(ALLOWANCE * seconds / 60)
 
 

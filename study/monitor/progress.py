@@ -5,7 +5,7 @@ import time
 
 from study.design.factorial import Job, looks
 from study.design.plan import Plan
-from study.report.text import THIN, duration
+from study.report import text
 from study.store.provenance import STARTED
 from study.store.record import Store
 
@@ -20,7 +20,7 @@ def line(plan: Plan, store: Store, job: Job, seed: int, outcome: str) -> str:
     finished = [store.path(run_id).stat().st_mtime for run_id in trainings.values() if run_id in recorded]
     lately = sum(moment >= started for moment in finished)
     left = len(trainings) - len(finished)
-    pace = f", about {in_words(left * (time.time() - started) / lately)} left" if left and lately else ""
+    pace = f", about {duration(left * (time.time() - started) / lately)} left" if left and lately else ""
     words = f"({job.trajectory.replace('_', ' ').replace('~', ' ')}, seed {seed}: {outcome})"
     if looks(plan.config):
         # Nobody knows yet how many runs a sequential study will take.
@@ -28,6 +28,6 @@ def line(plan: Plan, store: Store, job: Job, seed: int, outcome: str) -> str:
     return f"[study] {done} of {len(runs)} runs{pace}  {words}"
 
 
-def in_words(seconds: float) -> str:
-    """A time in the unit that one reads, for a terminal."""
-    return duration(seconds).replace(THIN, " ")
+def duration(seconds: float) -> str:
+    """A time as the report has it, for a terminal."""
+    return text.duration(seconds).replace(text.THIN, " ")

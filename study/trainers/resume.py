@@ -1,11 +1,11 @@
 """What a study that was begun has fixed: how long its runs take, and the version of the code that trains them."""
 
-import csv
 import json
 from pathlib import Path
 from typing import Any
 
 from study.design import factorial, job_size
+from study.design.plan import Plan
 from study.errors import StudyError
 from study.store.record import Store
 from study.trainers.base import Trainer
@@ -28,14 +28,13 @@ def with_seconds_per_run(config: dict[str, Any], trainer: Trainer, folder: Path,
         StudyError: the written design has finished runs, and this code would train them again, because its version is
             another.
     """
-    before = _design(folder)
-    version = before["origin"].get("engine") if before else None
-    if version is not None and trainer.version not in (None, version):
-        _refuse_to_repeat(folder, store, version, trainer.version)
+    before = _begun(folder)
+    if before and before.origin.get("engine") != trainer.version:
+        _refuse_to_repeat(before, folder, store, trainer.version)
     if config["execution"]["seconds_per_run"] != "auto":
         return config
-    if before and _lengths(before["config"]) == _lengths(config):
-        seconds = before["config"]["execution"]["seconds_per_run"]
+    if before and _lengths(before.config) == _lengths(config):
+        seconds = before.config["execution"]["seconds_per_run"]
     else:
         planned = [trainer.work(cell.settings) for cell in factorial.cells(config, trainer.shared_levels())]
         measured = [
@@ -46,14 +45,14 @@ def with_seconds_per_run(config: dict[str, Any], trainer: Trainer, folder: Path,
     return config | {"execution": config["execution"] | {"seconds_per_run": seconds}}
 
 
-def _design(folder: Path) -> dict[str, Any] | None:
-    """The content of a study's design, of any layout; None if there is none, or none with all that is needed."""
+def _begun(folder: Path) -> Plan | None:
+    """The design that was written, in any layout; None if there is none, or none with all that is needed."""
     try:
-        content: dict[str, Any] = json.loads((folder / "design.json").read_text(encoding="utf-8"))
-        complete = isinstance(content["origin"], dict) and content["config"]["execution"]["seconds_per_run"] != "auto"
+        content = json.loads((folder / "design.json").read_text(encoding="utf-8"))
+        found = Plan(content["config"], dict(content["origin"]))
+        return found if found.config["execution"]["seconds_per_run"] != "auto" else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return content if complete else None
 
 
 def _lengths(config: dict[str, Any]) -> dict[str, Any]:
@@ -62,16 +61,13 @@ def _lengths(config: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in training.items() if name not in factorial.CONVENIENCES}
 
 
-def _refuse_to_repeat(folder: Path, store: Store, before: int, now: int | None) -> None:
-    try:
-        with (folder / "design.csv").open(encoding="utf-8", newline="") as stream:
-            run_ids = {row["run_id"] for row in csv.DictReader(stream)}
-    except (OSError, KeyError):
-        return
+def _refuse_to_repeat(before: Plan, folder: Path, store: Store, version: int | None) -> None:
+    engine = before.origin.get("engine")
+    run_ids = {run_id for run_id, _, _ in before.runs()}
     finished = len(run_ids & store.recorded())
-    if finished:
+    if finished and None not in (engine, version):
         raise StudyError(
-            f"{folder}: {finished} of its {len(run_ids)} runs are finished, by engine {before}; this code's engine is "
-            f"{now}, gives other bits and would train them all again. To do that, `rm {folder}/design.json` and run "
-            f"the same command again; to go on as before, check out the commit in {folder}/runs.csv"
+            f"{folder}: {finished} of its {len(run_ids)} runs are finished, by engine {engine}; this code's engine is "
+            f"{version}, gives other bits and would train them all again. To do that, `rm {folder}/design.json` and "
+            f"run the same command again; to go on as before, check out the commit in {folder}/runs.csv"
         )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from study import trainers
-from study.design import factorial, plan
+from study.design import job_size, plan
 from study.errors import StudyError
 from study.store.record import Store
 from study.trainers.mnist.networks import NETWORKS
@@ -143,7 +143,7 @@ def test_what_is_fixed_stays_while_records_come_in(tmp_path: Path) -> None:
 
 def test_a_time_limit_has_room_and_grows_with_the_seeds() -> None:
     config = resolved(design={"seeds": 8}, execution={"seeds_per_job": 4, "seconds_per_run": 120})
-    (limit,) = {factorial.minutes_allowed(config, job) for job in jobs(config)}
+    (limit,) = {job_size.minutes_allowed(config["execution"], job.seeds) for job in jobs(config)}
     # 500 s are expected.
     assert limit == 5 + 25
 

@@ -25,7 +25,7 @@ rule train:
         gpu=min(1, config["execution"]["runs_per_gpu"]),
         mem_mb=lambda wildcards, attempt, threads: 2000 * attempt * threads,
         runtime=lambda wildcards, attempt: attempt
-        * factorial.minutes_allowed(config, JOBS[wildcards.trajectory, wildcards.block]),
+        * job_size.minutes_allowed(config["execution"], JOBS[wildcards.trajectory, wildcards.block].seeds),
     params:
         store=STORE,
     message:
