@@ -128,7 +128,7 @@ def _headline(status: "Status") -> str:
 
 
 def _left(status: "Status") -> str:
-    from study.monitor.progress import duration
+    from study.words import duration
 
     if status.count("done") == status.runs:
         return ""

@@ -5,9 +5,9 @@ import time
 
 from study.design.factorial import Job, looks
 from study.design.plan import Plan
-from study.report import text
 from study.store.provenance import STARTED
 from study.store.record import Store
+from study.words import duration
 
 
 def line(plan: Plan, store: Store, job: Job, seed: int, outcome: str) -> str:
@@ -26,8 +26,3 @@ def line(plan: Plan, store: Store, job: Job, seed: int, outcome: str) -> str:
         # Nobody knows yet how many runs a sequential study will take.
         return f"[study] {done} runs, {len(runs)} at most  {words}"
     return f"[study] {done} of {len(runs)} runs{pace}  {words}"
-
-
-def duration(seconds: float) -> str:
-    """A time as the report has it, for a terminal."""
-    return text.duration(seconds).replace(text.THIN, " ")
