@@ -21,7 +21,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> None:
     plan = plans.read(arguments.design)
-    spec = analysis_spec(plan.config, trainers.choose(plan.config).response())
-    decision = adaptive.decide(plan, spec, Store(arguments.store), arguments.seeds)
+    trainer = trainers.choose(plan.config)
+    spec = analysis_spec(plan.config, trainer.response())
+    decision = adaptive.decide(plan, spec, trainer, Store(arguments.store), arguments.seeds)
     adaptive.write(decision, arguments.out)
     print(f"[study] {decision.line}")

@@ -11,9 +11,9 @@ from study.trainers.base import Trainer
 def choose(config: dict[str, Any]) -> Trainer:
     """The trainer of a resolved configuration."""
     if "trainer" not in config:
-        from study.trainers.mnist.trainer import Builtin
+        from study.trainers.mnist.trainer import MnistTrainer
 
-        return Builtin(config)
-    from study.trainers.external.process import Own
+        return MnistTrainer(config)
+    from study.trainers.external.process import ExternalTrainer
 
-    return Own(config)
+    return ExternalTrainer(config)

@@ -36,17 +36,19 @@ rule explain:
     input:
         design=f"{STUDY}/design.json",
         runs=f"{STUDY}/runs.parquet",
-        gap=f"{STUDY}/statistics_gap.parquet",
     output:
-        mechanism=f"{STUDY}/mechanism.json",
+        EXPLAINED,
     log:
         f"{STUDY}/logs/explain.log",
     benchmark:
         f"{STUDY}/benchmarks/explain.tsv"
     conda:
         "../../environment.yml"
+    params:
+        store=STORE,
+        folder=subpath(input.runs, parent=True),
     message:
-        "Comparing the ways of scoring the same weights"
+        "Explaining the results"
     shell:
-        "python -m study explain {input.design:q} --runs {input.runs:q} --gap {input.gap:q} --out {output.mechanism:q} "
-        "2> {log:q}"
+        "python -m study explain {input.design:q} --runs {input.runs:q} --store {params.store:q} "
+        "--out {params.folder:q} 2> {log:q}"

@@ -15,7 +15,7 @@ from study.errors import StudyError
 # Columns of the table of runs, and what a command is told beside the levels.
 RESERVED = (
     *("run_id", "seed", "record", "status", "successes", "trials", "response", "correct_bits", "trajectory", "epoch"),
-    *("training_seconds", "plan_digest", "host", "commit"),
+    *("training_seconds", "evaluation_seconds", "plan_digest", "host", "commit"),
 )
 
 
