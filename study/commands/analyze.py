@@ -64,7 +64,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="N,N,...",
         help="the study was sequential, looked at after so many blocks: tests that hold at any time of stopping",
     )
-    parser.add_argument("--random", metavar="TERMS", help='random terms of the mixed model, as "seed + seed:bn"')
+    parser.add_argument("--random", metavar="TERMS", help='random terms of the mixed model, as "seed + seed:norm"')
     parser.add_argument("--tune", metavar="FACTOR", help="compare each arm at its best level of this factor too")
     parser.add_argument(
         "--negative-control", metavar="LEVEL", help="a level that equals the control under other seeds (A/A)"

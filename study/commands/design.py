@@ -12,7 +12,7 @@ from study.design.factorial import looks, seeds
 from study.errors import StudyError
 
 if TYPE_CHECKING:
-    from study.trainers.base import Assumptions
+    from study.trainers.base import Assumptions, Trainer
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,25 +23,31 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
+    write(arguments.config, arguments.out)
+
+
+def write(text: str, folder: Path) -> "tuple[plan.Plan, Trainer]":
+    """Write the design of a configuration, given as JSON text or the path of a YAML file; print what is planned."""
     from study import trainers
     from study.store.record import Store
     from study.trainers.resume import with_seconds_per_run
 
-    if arguments.config.lstrip().startswith("{"):
+    if text.lstrip().startswith("{"):
         try:
-            config = configuration.resolve(json.loads(arguments.config))
+            config = configuration.resolve(json.loads(text))
         except ValueError as error:
             raise StudyError(f"the configuration is not JSON ({error})") from None
     else:
-        config = configuration.load(arguments.config)
+        config = configuration.load(text)
     trainer = trainers.choose(config)
-    config = with_seconds_per_run(config, trainer, arguments.out, Store(arguments.out.parent / "runs"))
+    config = with_seconds_per_run(config, trainer, folder, Store(folder.parent / "runs"))
     design = plan.Plan(config, trainer.origin(), trainer.shared_levels())
     trainer.check(design.cells())
-    plan.write(design, arguments.out, trainer.words())
+    plan.write(design, folder, trainer.words())
     most = ", at most," if looks(config) else ""
     assumed = trainer.assumptions()
     print(f"{len(design.runs())} runs{most} are planned." + (_outlook(design, assumed) if assumed else ""))
+    return design, trainer
 
 
 def _outlook(design: plan.Plan, assumed: "Assumptions") -> str:

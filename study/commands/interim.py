@@ -25,37 +25,32 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study import trainers
     from study.analysis import files, read
     from study.analysis.run import analyse, describe
-    from study.cli import execute
-    from study.design import plan as plans
+    from study.commands import design, report
     from study.design.response import analysis_spec
+    from study.store import tables
+    from study.store.record import Store
 
-    out = arguments.out
-    design, runs, curves = out / "design.json", out / "runs.parquet", out / "curves.parquet"
+    out, store = arguments.out, Store(arguments.store)
     with redirect_stdout(sys.stderr):
-        execute(["design", arguments.config, "--out", str(out)])
-        execute(["collect", str(design), "--store", str(arguments.store), "--out", str(out), "--partial"])
-        plan = plans.read(design)
-        spec = analysis_spec(plan.config, trainers.choose(plan.config).response())
+        plan, trainer = design.write(arguments.config, out)
+        collected = tables.collect(plan, trainer, store, partial=True)
+        tables.write(collected, out)
+        spec = analysis_spec(plan.config, trainer.response())
         # A tuned comparison chooses on two seeds and judges on two others.
-        reason = _too_early(plan, runs, 4 if spec.tune else 2)
-        table, _ = read.read_runs(runs, spec, whole=not reason)
-        progress = read.read_curves(curves, spec)
-        found = describe(table, spec, progress, reason) if reason else analyse(table, spec, progress)
-        files.write(found, out / "analysis")
-        execute(["explain", str(design), "--runs", str(runs), "--store", str(arguments.store), "--out", str(out)])
-    execute(["report", str(out)])
+        reason = _too_early(plan, set(collected.runs["run_id"]), 4 if spec.tune else 2)
+        table, _ = read.read_runs(out / "runs.parquet", spec, whole=not reason)
+        curves = read.read_curves(out / "curves.parquet", spec)
+        files.write(describe(table, spec, curves, reason) if reason else analyse(table, spec, curves), out / "analysis")
+        trainer.explain(plan, collected.runs, store, out)
+    report.write(out)
 
 
-def _too_early(plan: "Plan", runs: Path, needed: int) -> str:
+def _too_early(plan: "Plan", done: set[str], needed: int) -> str:
     """Why these runs allow no comparison, whatever the plan allows; empty if `needed` seeds are whole."""
-    import pandas as pd
-
     from study.design.factorial import seeds
 
-    done = set(pd.read_parquet(runs, columns=["run_id"])["run_id"])
     finished = Counter(seed for run_id, _, seed in plan.runs() if run_id in done)
     whole = sum(count == len(plan.cells()) for count in finished.values())
     if whole >= needed:

@@ -15,10 +15,15 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
+    write(arguments.results_dir, arguments.out, arguments.figures)
+
+
+def write(results_dir: Path, out: Path | None = None, figures: Path | None = None) -> None:
+    """Write the page, and print the verdict and where the page is."""
     from study.report.page import build
     from study.report.results import read_results
     from study.report.verdict import verdict
 
-    page = build(arguments.results_dir, arguments.out, arguments.figures)
-    print(verdict(read_results(arguments.results_dir)).line)
+    page = build(results_dir, out, figures)
+    print(verdict(read_results(results_dir)).line)
     print(page)
