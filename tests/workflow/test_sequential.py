@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from study import trainers
 from study.analysis import adaptive
+from study.design.response import analysis_spec
 from study.store.record import Store
 from tests.examples import PROJECT
 from tests.workflow.conftest import Changes, Study
@@ -71,9 +73,11 @@ def test_running_a_grown_study_again_does_nothing(grown: tuple[Study, str]) -> N
 
 def test_a_decision_is_a_function_of_the_records(grown: tuple[Study, str], tmp_path: Path) -> None:
     study, _ = grown
-    store = Store(study.folder / "results/runs")
+    plan, store = study.planned(), Store(study.folder / "results/runs")
+    trainer = trainers.choose(plan.config)
+    spec = analysis_spec(plan.config, trainer.response())
     for look, found in decisions(study).items():
-        adaptive.write(adaptive.decide(study.planned(), store, look), tmp_path / "again.json")
+        adaptive.write(adaptive.decide(plan, spec, trainer, store, look), tmp_path / "again.json")
         assert json.loads((tmp_path / "again.json").read_text()) == found
 
 
