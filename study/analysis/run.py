@@ -17,14 +17,12 @@ from study.stats.effects.anova import anova
 from study.stats.effects.contrasts import compare_with_control, effects, interaction_parts
 from study.stats.effects.curve_contrasts import curve_contrasts
 from study.stats.effects.negative_control import negative_control, without_negative_control
-from study.stats.effects.sign_flip import block_differences, sign_flip
 from study.stats.effects.tuned import Tuned, tuned
 from study.stats.layout import block_means, outcome_grid
 from study.stats.luck.images import images
 from study.stats.luck.one_run_each import luck
 from study.stats.mixed.summary import mixed_json
-from study.stats.planning.power import Aim, plan_from_pilot
-from study.stats.robustness.counts import counts
+from study.stats.planning.power import PlanningTarget, plan_from_pilot
 from study.stats.robustness.nonparametric import friedman
 from study.stats.robustness.specification_curve import specification_table
 from study.stats.sequential.path import ContrastPath, paths
@@ -33,13 +31,12 @@ from study.stats.table import RunTable, level_name
 
 NAMES = (
     *("contrasts", "tuned", "mixed", "simple_effects", "interactions", "anova", "collapse", "luck", "images"),
-    *("specification", "ranks", "counts", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
+    *("specification", "ranks", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
     *("negative_control", "sequential", "sequential_path", "analysis"),
 )
 """The results of an analysis, each a file."""
 
-_NEED_FULL_CELLS = ("tuned", "mixed", "anova", "luck", "images", "ranks", "counts", "diagnostics", "power")
-_SIGN_FLIP = ("p_signflip", "p_signflip_adjusted", "p_signflip_error")
+_NEED_FULL_CELLS = ("tuned", "mixed", "anova", "luck", "images", "ranks", "diagnostics", "power")
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def analyse(
             curves=curves,
         ),
         # A sequential study gives its arms different numbers of blocks on purpose.
-        "missing": missing(everything, table.higher_is_better) if followed is None else None,
+        "missing": missing(everything) if followed is None else None,
         "cells": cells(everything, plan.collapse_below),
         "curves": _curve_bands(table, curves),
         "curve_contrasts": _curve_contrasts(table, plan, curves),
@@ -133,7 +130,7 @@ def analyse(
         "sequential_path": followed and path_rows(followed),
         "runs": _runs(everything),
     }
-    results |= _of_full_cells(table, plan, results["contrasts"], absent)
+    results |= _of_full_cells(table, plan, absent)
     results["analysis"] = _description(everything, plan, words, absent)
     return {name: plain(value) for name, value in results.items()}
 
@@ -162,22 +159,19 @@ def describe(
     return {name: plain(value) for name, value in results.items()}
 
 
-def _of_full_cells(
-    table: RunTable, plan: Plan, contrasts: list[dict[str, Any]], absent: dict[str, str]
-) -> dict[str, Any]:
+def _of_full_cells(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any]:
     """The results that need a number in every cell; None where a cell has none, all of its runs having diverged."""
     if np.bincount(table.cell_index(), minlength=int(np.prod(table.shape))).min() == 0:
         absent["analysis of variance, mixed model, luck, ranks, checks and planning"] = "in a cell no run has a number"
         return dict.fromkeys(_NEED_FULL_CELLS)
     return {
         "tuned": _tuned(table, plan),
-        "mixed": _mixed(table, plan, contrasts[0]["margin"] or None, absent),
+        "mixed": _mixed(table, plan, absent),
         "anova": anova(table, table.scales()[0]),
-        "luck": luck(table, plan.margin, _rng("luck"), alpha=plan.alpha, higher_is_better=table.higher_is_better),
+        "luck": luck(table, plan.margin, _rng("luck"), alpha=plan.alpha),
         "images": images(table, alpha=plan.alpha),
         "ranks": _ranks(table, plan),
-        "counts": counts(table),
-        "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
+        "diagnostics": diagnostics(table, plan.collapse_below),
         "power": _power(table, plan, absent),
     }
 
@@ -197,17 +191,11 @@ def _followed(table: RunTable, plan: Plan) -> list[ContrastPath] | None:
 
 
 def _contrasts(table: RunTable, plan: Plan, followed: list[ContrastPath] | None) -> list[dict[str, Any]]:
-    """The primary contrasts, with the sign-flip test as their nonparametric twin."""
+    """The primary contrasts; of a sequential study, what holds at its time of stopping."""
     rows = []
     for scale in table.scales():
-        found = compare_with_control(table, scale, **_settings(table, plan))
-        twin: list[dict[str, Any]] = [dict.fromkeys(_SIGN_FLIP)] * len(found)
-        if table.block is not None:
-            flips = sign_flip(block_differences(table, table.values(scale)), _rng("contrasts"))
-            numbers = zip(flips.p, flips.p_adjusted, flips.error, strict=True)
-            twin = [dict(zip(_SIGN_FLIP, values, strict=True)) for values in numbers]
-        for effect, more in zip(found, twin, strict=True):
-            row = {name: value for name, value in asdict(effect).items() if name != "cell"} | more
+        for effect in compare_with_control(table, scale, **_settings(plan)):
+            row = {name: value for name, value in asdict(effect).items() if name != "cell"}
             if followed is not None:
                 path = next(path for path in followed if path.level == effect.level)
                 row = row_at_any_time(table, row, path, plan.alpha)
@@ -221,7 +209,7 @@ def _simple_effects(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
     return [
         asdict(effect)
         for scale in table.scales()
-        for effect in compare_with_control(table, scale, within_cells=True, **_settings(table, plan))
+        for effect in compare_with_control(table, scale, within_cells=True, **_settings(plan))
     ]
 
 
@@ -232,24 +220,19 @@ def _interactions(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
         for factor in table.other_factors:
             family = interaction_parts(table, factor)
             if family:
-                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(table, plan))]
+                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(plan))]
     return [{name: value for name, value in row.items() if name != "verdict"} for row in rows]
 
 
-def _settings(table: RunTable, plan: Plan) -> dict[str, Any]:
-    return {
-        "higher_is_better": table.higher_is_better,
-        "margin": plan.margin,
-        "alpha": plan.alpha,
-        "adjust": plan.adjust,
-    }
+def _settings(plan: Plan) -> dict[str, Any]:
+    return {"margin": plan.margin, "alpha": plan.alpha, "adjust": plan.adjust}
 
 
-def _mixed(table: RunTable, plan: Plan, margin: float | None, absent: dict[str, str]) -> dict[str, Any] | None:
+def _mixed(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any] | None:
     # A factor with one level has nothing to test and no interaction.
     varying = replace(table, factors=tuple(name for name in table.factors if len(table.levels(name)) > 1))
     try:
-        return mixed_json(varying, random=plan.random, alpha=plan.alpha, margin=margin)
+        return mixed_json(varying, plan.random, alpha=plan.alpha)
     except StudyError as error:
         if plan.random is not None:
             raise
@@ -261,14 +244,7 @@ def _mixed(table: RunTable, plan: Plan, margin: float | None, absent: dict[str, 
 def _negative_control(table: RunTable, plan: Plan) -> dict[str, Any] | None:
     if plan.negative_control is None:
         return None
-    return negative_control(
-        table,
-        plan.negative_control,
-        margin=plan.margin,
-        alpha=plan.alpha,
-        collapse_below=plan.collapse_below,
-        higher_is_better=table.higher_is_better,
-    )
+    return negative_control(table, plan.negative_control, margin=plan.margin, alpha=plan.alpha)
 
 
 def _tuned(table: RunTable, plan: Plan) -> Tuned | None:
@@ -301,7 +277,7 @@ def _ranks(table: RunTable, plan: Plan) -> dict[str, Any] | None:
 def _power(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any] | None:
     blocks = table.frame[table.block].nunique() if table.block else int(np.bincount(table.cell_index()).min())
     unit = plan.margin or float(np.std(table.values(table.scales()[-1])))
-    aim = Aim(
+    target = PlanningTarget(
         seeds=max(int(blocks), 2),
         margin=plan.margin,
         effects=tuple(factor * unit for factor in (0.5, 1.0, 2.0, 3.0)) if unit else (),
@@ -310,7 +286,7 @@ def _power(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any
         looks=plan.looks,
     )
     try:
-        return plan_from_pilot(table, aim)
+        return plan_from_pilot(table, target)
     except StudyError as error:
         absent["power"] = str(error)
         return None
@@ -325,7 +301,7 @@ def _curve_contrasts(table: RunTable, plan: Plan, curves: pd.DataFrame | None) -
 def _curve_bands(table: RunTable, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
     if curves is None:
         return None
-    return curve_bands(curves, table.factors, "successes", "trials", None if table.counts else "response")
+    return curve_bands(curves, table.factors, table.scales()[-1])
 
 
 def _runs(table: RunTable) -> pd.DataFrame:

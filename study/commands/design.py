@@ -44,13 +44,13 @@ def run(arguments: argparse.Namespace) -> None:
 def _outlook(design: plan.Plan) -> str:
     """What the planned seeds of the built-in networks can show, in words for a terminal."""
     from study.commands.power import describe
-    from study.stats.planning.power import Aim, plan_from_assumptions
+    from study.stats.planning.power import PlanningTarget, plan_from_assumptions
     from study.trainers.mnist import data
 
     factors = design.config["design"]["factors"]
     (focus,) = design.config["design"]["control"]
     bounds = design.config["plan"]
-    aim = Aim(
+    target = PlanningTarget(
         seeds=len(seeds(design.config)),
         margin=bounds["margin_pp"],
         contrasts=len(factors[focus]) - 1,
@@ -59,6 +59,6 @@ def _outlook(design: plan.Plan) -> str:
     )
     grid = math.prod(len(levels) for name, levels in factors.items() if name != focus)
     trials = len(data.load(design.config["data"]["source"]).test)
-    found = plan_from_assumptions(ASSUMED_RUN_SD, ASSUMED_ERROR_RATE, trials, grid, aim)
+    found = plan_from_assumptions(ASSUMED_RUN_SD, ASSUMED_ERROR_RATE, trials, grid, target)
     assumed = f"assuming {100 * ASSUMED_ERROR_RATE:g} % error and a run-to-run sd of {ASSUMED_RUN_SD:g} on log odds"
     return f" What they can show, {assumed}:\n{describe(found)}"
