@@ -18,14 +18,12 @@ from study.stats.effects.anova import anova
 from study.stats.effects.contrasts import compare_with_control, effects, interaction_parts
 from study.stats.effects.curve_contrasts import curve_contrasts
 from study.stats.effects.negative_control import negative_control, without_negative_control
-from study.stats.effects.sign_flip import block_differences, sign_flip
 from study.stats.effects.tuned import Tuned, tuned
 from study.stats.layout import block_means, outcome_grid
 from study.stats.luck.images import images
 from study.stats.luck.one_run_each import luck
 from study.stats.mixed.summary import mixed_json
-from study.stats.planning.power import Aim, plan_from_pilot
-from study.stats.robustness.counts import counts
+from study.stats.planning.power import PlanningTarget, plan_from_pilot
 from study.stats.robustness.nonparametric import friedman
 from study.stats.robustness.specification_curve import specification_table
 from study.stats.sequential.path import ContrastPath, paths
@@ -34,18 +32,17 @@ from study.stats.table import RunTable, level_name
 
 NAMES = (
     *("contrasts", "tuned", "mixed", "simple_effects", "interactions", "anova", "collapse", "luck", "images"),
-    *("specification", "ranks", "counts", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
+    *("specification", "ranks", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
     *("negative_control", "sequential", "sequential_path", "analysis"),
 )
 """The results of an analysis, each a file."""
 
-_NEED_FULL_CELLS = ("tuned", "mixed", "anova", "luck", "images", "ranks", "counts", "diagnostics", "power")
+_NEED_FULL_CELLS = ("tuned", "mixed", "anova", "luck", "images", "ranks", "diagnostics", "power")
 # What the description of an analysis calls its plan.
 _PLAN = (
     *("alpha", "margin", "collapse_below", "adjust", "random", "tune", "validation_successes", "validation_trials"),
     *("validation_response", "negative_control", "looks"),
 )
-_SIGN_FLIP = ("p_signflip", "p_signflip_adjusted", "p_signflip_error")
 
 
 def analyse(
@@ -84,7 +81,7 @@ def analyse(
             curves=curves,
         ),
         # A sequential study gives its arms different numbers of blocks on purpose.
-        "missing": missing(everything, table.higher_is_better) if followed is None else None,
+        "missing": missing(everything) if followed is None else None,
         "cells": cells(everything, spec.collapse_below),
         "curves": _curve_bands(table, curves),
         "curve_contrasts": _curve_contrasts(table, spec, curves),
@@ -93,7 +90,7 @@ def analyse(
         "sequential_path": followed and path_rows(followed),
         "runs": _runs(everything),
     }
-    results |= _of_full_cells(table, spec, results["contrasts"], absent)
+    results |= _of_full_cells(table, spec, absent)
     results["analysis"] = _description(everything, spec, ended, absent)
     return {name: plain(value) for name, value in results.items()}
 
@@ -124,22 +121,19 @@ def describe(
     return {name: plain(value) for name, value in results.items()}
 
 
-def _of_full_cells(
-    table: RunTable, spec: AnalysisSpec, contrasts: list[dict[str, Any]], absent: dict[str, str]
-) -> dict[str, Any]:
+def _of_full_cells(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any]:
     """The results that need a number in every cell; None where a cell has none, all of its runs having diverged."""
     if np.bincount(table.cell_index(), minlength=int(np.prod(table.shape))).min() == 0:
         absent["analysis of variance, mixed model, luck, ranks, checks and planning"] = "in a cell no run has a number"
         return dict.fromkeys(_NEED_FULL_CELLS)
     return {
         "tuned": _tuned(table, spec),
-        "mixed": _mixed(table, spec, contrasts[0]["margin"] or None, absent),
+        "mixed": _mixed(table, spec, absent),
         "anova": anova(table, table.scales()[0]),
-        "luck": luck(table, spec.margin, _rng("luck"), alpha=spec.alpha, higher_is_better=table.higher_is_better),
+        "luck": luck(table, spec.margin, _rng("luck"), alpha=spec.alpha),
         "images": images(table, alpha=spec.alpha),
         "ranks": _ranks(table, spec),
-        "counts": counts(table),
-        "diagnostics": diagnostics(table, spec.collapse_below, spec.alpha),
+        "diagnostics": diagnostics(table, spec.collapse_below),
         "power": _power(table, spec, absent),
     }
 
@@ -159,17 +153,11 @@ def _followed(table: RunTable, spec: AnalysisSpec) -> list[ContrastPath] | None:
 
 
 def _contrasts(table: RunTable, spec: AnalysisSpec, followed: list[ContrastPath] | None) -> list[dict[str, Any]]:
-    """The primary contrasts, with the sign-flip test as their nonparametric twin."""
+    """The primary contrasts; of a sequential study, what holds at its time of stopping."""
     rows = []
     for scale in table.scales():
-        found = compare_with_control(table, scale, **_settings(table, spec))
-        twin: list[dict[str, Any]] = [dict.fromkeys(_SIGN_FLIP)] * len(found)
-        if table.block is not None:
-            flips = sign_flip(block_differences(table, table.values(scale)), _rng("contrasts"))
-            numbers = zip(flips.p, flips.p_adjusted, flips.error, strict=True)
-            twin = [dict(zip(_SIGN_FLIP, values, strict=True)) for values in numbers]
-        for effect, more in zip(found, twin, strict=True):
-            row = {name: value for name, value in asdict(effect).items() if name != "cell"} | more
+        for effect in compare_with_control(table, scale, **_settings(spec)):
+            row = {name: value for name, value in asdict(effect).items() if name != "cell"}
             if followed is not None:
                 path = next(path for path in followed if path.level == effect.level)
                 row = row_at_any_time(table, row, path, spec.alpha)
@@ -183,7 +171,7 @@ def _simple_effects(table: RunTable, spec: AnalysisSpec) -> list[dict[str, Any]]
     return [
         asdict(effect)
         for scale in table.scales()
-        for effect in compare_with_control(table, scale, within_cells=True, **_settings(table, spec))
+        for effect in compare_with_control(table, scale, within_cells=True, **_settings(spec))
     ]
 
 
@@ -194,24 +182,19 @@ def _interactions(table: RunTable, spec: AnalysisSpec) -> list[dict[str, Any]]:
         for factor in table.other_factors:
             family = interaction_parts(table, factor)
             if family:
-                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(table, spec))]
+                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(spec))]
     return [{name: value for name, value in row.items() if name != "verdict"} for row in rows]
 
 
-def _settings(table: RunTable, spec: AnalysisSpec) -> dict[str, Any]:
-    return {
-        "higher_is_better": table.higher_is_better,
-        "margin": spec.margin,
-        "alpha": spec.alpha,
-        "adjust": spec.adjust,
-    }
+def _settings(spec: AnalysisSpec) -> dict[str, Any]:
+    return {"margin": spec.margin, "alpha": spec.alpha, "adjust": spec.adjust}
 
 
-def _mixed(table: RunTable, spec: AnalysisSpec, margin: float | None, absent: dict[str, str]) -> dict[str, Any] | None:
+def _mixed(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any] | None:
     # A factor with one level has nothing to test and no interaction.
     varying = replace(table, factors=tuple(name for name in table.factors if len(table.levels(name)) > 1))
     try:
-        return mixed_json(varying, random=spec.random, alpha=spec.alpha, margin=margin)
+        return mixed_json(varying, spec.random, alpha=spec.alpha)
     except StudyError as error:
         if spec.random is not None:
             raise
@@ -223,14 +206,7 @@ def _mixed(table: RunTable, spec: AnalysisSpec, margin: float | None, absent: di
 def _negative_control(table: RunTable, spec: AnalysisSpec) -> dict[str, Any] | None:
     if spec.negative_control is None:
         return None
-    return negative_control(
-        table,
-        spec.negative_control,
-        margin=spec.margin,
-        alpha=spec.alpha,
-        collapse_below=spec.collapse_below,
-        higher_is_better=table.higher_is_better,
-    )
+    return negative_control(table, spec.negative_control, margin=spec.margin, alpha=spec.alpha)
 
 
 def _tuned(table: RunTable, spec: AnalysisSpec) -> Tuned | None:
@@ -263,7 +239,7 @@ def _ranks(table: RunTable, spec: AnalysisSpec) -> dict[str, Any] | None:
 def _power(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any] | None:
     blocks = table.frame[table.block].nunique() if table.block else int(np.bincount(table.cell_index()).min())
     unit = spec.margin or float(np.std(table.values(table.scales()[-1])))
-    aim = Aim(
+    target = PlanningTarget(
         seeds=max(int(blocks), 2),
         margin=spec.margin,
         effects=tuple(factor * unit for factor in (0.5, 1.0, 2.0, 3.0)) if unit else (),
@@ -272,7 +248,7 @@ def _power(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[
         looks=spec.looks,
     )
     try:
-        return plan_from_pilot(table, aim)
+        return plan_from_pilot(table, target)
     except StudyError as error:
         absent["power"] = str(error)
         return None
@@ -287,7 +263,7 @@ def _curve_contrasts(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame |
 def _curve_bands(table: RunTable, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
     if curves is None:
         return None
-    return curve_bands(curves, table.factors, "successes", "trials", None if table.counts else "response")
+    return curve_bands(curves, table.factors, table.scales()[-1])
 
 
 def _runs(table: RunTable) -> pd.DataFrame:

@@ -53,12 +53,12 @@ def write(text: str, folder: Path) -> "tuple[plan.Plan, Trainer]":
 def _outlook(design: plan.Plan, assumed: "Assumptions") -> str:
     """What the planned seeds can show, in words for a terminal."""
     from study.commands.power import describe
-    from study.stats.planning.power import Aim, plan_from_assumptions
+    from study.stats.planning.power import PlanningTarget, plan_from_assumptions
 
     factors = design.config["design"]["factors"]
     (focus,) = design.config["design"]["control"]
     bounds = design.config["plan"]
-    aim = Aim(
+    target = PlanningTarget(
         seeds=len(seeds(design.config)),
         margin=bounds["margin_pp"],
         contrasts=len(factors[focus]) - 1,
@@ -66,6 +66,6 @@ def _outlook(design: plan.Plan, assumed: "Assumptions") -> str:
         looks=looks(design.config),
     )
     grid = math.prod(len(levels) for name, levels in factors.items() if name != focus)
-    found = plan_from_assumptions(assumed.run_sd, assumed.error_rate, assumed.trials, grid, aim)
+    found = plan_from_assumptions(assumed.run_sd, assumed.error_rate, assumed.trials, grid, target)
     words = f"assuming {100 * assumed.error_rate:g} % error and a run-to-run sd of {assumed.run_sd:g} on log odds"
     return f" What they can show, {words}:\n{describe(found)}"

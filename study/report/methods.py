@@ -52,14 +52,15 @@ SUBJECTS = (
         ),
         "luck": (
             "Luck: the chance of the wrong sign (Gelman and Carlin 2014), the probability that an arm is ahead "
-            "(Bouthillier et al. 2021), the expected best of several runs (Dodge et al. 2019), and shares of "
-            "variance from expected mean squares with intervals from resampled {block}s."
+            "(Bouthillier et al. 2021), almost stochastic order (Dror, Shlomov and Reichart 2019), the expected best "
+            "of several runs (Dodge et al. 2019), and shares of variance from expected mean squares with intervals "
+            "from resampled {block}s."
         ),
     },
     {
         "collapse": (
-            "Rates of collapse are compared by Boschloo's exact test (Boschloo 1970) and by flips of whole "
-            "{block}s, both adjusted by Holm's procedure (Holm 1979)."
+            "Rates of collapse are compared by an exact test, flips of whole {block}s or, where runs share none, "
+            "Fisher's, adjusted by Holm's procedure (Holm 1979)."
         ),
         "mechanism": (
             "Population statistics are computed over the training set after the training, as in Algorithm 2 of "
@@ -81,10 +82,6 @@ WORKS = {
     "Bell and McCaffrey 2002": (
         "Bell, R. M. and McCaffrey, D. F. (2002). Bias reduction in standard errors for linear regression with "
         "multi-stage samples. Survey Methodology 28, 169–181."
-    ),
-    "Boschloo 1970": (
-        "Boschloo, R. D. (1970). Raised conditional level of significance for the 2 × 2-table when testing the "
-        "equality of two probabilities. Statistica Neerlandica 24, 1–9."
     ),
     "Bouthillier et al. 2021": (
         "Bouthillier, X. et al. (2021). Accounting for variance in machine learning benchmarks. Proceedings of "
@@ -109,6 +106,10 @@ WORKS = {
         "Dorfman, D. D., Berbaum, K. S. and Metz, C. E. (1992). Receiver operating characteristic rating "
         "analysis: generalization to the population of readers and patients with the jackknife method. "
         "Investigative Radiology 27, 723–731."
+    ),
+    "Dror, Shlomov and Reichart 2019": (
+        "Dror, R., Shlomov, S. and Reichart, R. (2019). Deep dominance: how to properly compare deep neural models. "
+        "ACL, 2773–2785."
     ),
     "Gelman and Carlin 2014": (
         "Gelman, A. and Carlin, J. (2014). Beyond power calculations: assessing type S (sign) and type M "

@@ -58,8 +58,7 @@ def test_a_number_with_blocks_is_the_paired_t_test_of_the_seeds_means() -> None:
         row, expected = contrast(results, arm), stats.ttest_rel(means[arm], means["sgd"])
         assert row["estimate"] == pytest.approx((means[arm] - means["sgd"]).mean(), rel=1e-9)
         assert row["p"] == pytest.approx(expected.pvalue, rel=1e-9)
-        bounds = expected.confidence_interval(0.95)
-        assert (row["ci_low_single"], row["ci_high_single"]) == pytest.approx((bounds.low, bounds.high), rel=1e-9)
+        assert row["statistic"] == pytest.approx(expected.statistic, rel=1e-9)
 
 
 def test_a_number_without_blocks_has_welchs_errors_and_the_estimates_of_least_squares() -> None:
@@ -104,7 +103,7 @@ def test_a_proportion_analysed_as_a_number_gives_the_same_difference_in_another_
         pp, share = contrast(as_counts, arm, "pp"), contrast(as_number, arm)
         for name in ("estimate", "se", "ci_low", "ci_high", "margin"):
             assert pp[name] == pytest.approx(100 * share[name], rel=1e-9)
-        for name in ("df", "p", "p_adjusted", "p_equivalence", "p_signflip"):
+        for name in ("df", "p", "p_adjusted", "p_equivalence"):
             assert pp[name] == pytest.approx(share[name], rel=1e-7, abs=1e-12)
         assert pp["verdict"] == share["verdict"]
 

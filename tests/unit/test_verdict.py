@@ -1,14 +1,14 @@
 """The verdict's sentences are true for every outcome."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
 from study.files import write_json
 from study.report.results import Results, read_results
 from study.report.verdict import Verdict, verdict
-from study.stats.effects.equivalence import VERDICTS
+from study.stats.effects.equivalence import Verdict as Label
 
 LABELS = {"none": "no BN", "a": "arm A", "b": "arm B"}
 
@@ -170,7 +170,7 @@ def test_an_unfinished_study_gets_a_stamp_and_no_verdict(tmp_path: Path) -> None
     assert not found.arms
 
 
-@pytest.mark.parametrize("label", VERDICTS)
+@pytest.mark.parametrize("label", get_args(Label))
 def test_every_label_of_the_engine_has_a_sentence(tmp_path: Path, label: str) -> None:
     found = verdict(results(tmp_path, [contrast("a", 0.23, 0.15, 0.31, label)]))
     assert "arm A, +0.23" in words(found)

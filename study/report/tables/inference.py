@@ -126,7 +126,7 @@ def luck(results: Results) -> Table | None:
         single = found.get("single_run") or {}
         wrong = single.get("wrong_way") or []
         better, enough = single.get("better") or {}, found.get("seeds_enough") or {}
-        posterior = (found.get("posterior") or {}).get(results.difference_scale) or {}
+        order = (found.get("almost_stochastic_order") or {}).get("arm_over_control") or {}
         runs = [chance["runs"] for chance in wrong] or runs
         headline = next((h["model"] for h in single.get("false_headline") or [] if h["runs"] == 1), None)
         chance = better.get("paired") if better.get("paired") is not None else better.get("unpaired")
@@ -135,8 +135,9 @@ def luck(results: Results) -> Table | None:
                 results.focus.label(found["level"]),
                 *(optional(w["model"], share) for w in wrong),
                 optional(chance, share),
+                optional(order.get("eps_min"), lambda value: number(value, 2)),
                 optional(headline, share),
-                optional(posterior.get("matters"), share),
+                optional(found.get("matters"), share),
                 enough.get("cell"),
                 enough.get("grid"),
             )
@@ -148,6 +149,7 @@ def luck(results: Results) -> Table | None:
         Column(results.focus.title.capitalize(), words=True),
         *(Column(f"Wrong, {count} {'run' if count == 1 else 'runs'}", wide=count != 1) for count in runs),
         Column("Better"),
+        Column("ε, in order", wide=True),
         Column("False headline", wide=True),
         Column("Matters", wide=True),
         Column(f"{block.capitalize()}s, one cell"),
@@ -156,6 +158,8 @@ def luck(results: Results) -> Table | None:
     caption = (
         f"Against {results.focus.label(results.control)}. Wrong: chance that the mean of so many runs of each, in "
         "one cell, puts them in the wrong order. Better: share of pairs of single runs in which the arm is ahead. "
+        f"ε, in order: almost stochastic order of the {block} means, an upper bound; below 0.5 the arm is ahead at "
+        "almost every quantile (Dror, Shlomov and Reichart 2019). "
         "False headline: chance that two single runs differ by more than the margin if there were no effect. "
         f"Matters: probability that the difference exceeds the margin (flat prior). {block.capitalize()}s that would "
         "have been enough to find the difference as it was found here, an underestimate when it was lucky."
@@ -193,10 +197,7 @@ def mixed(results: Results) -> tuple[Table, ...]:
         f"Random terms {' + '.join(map(results.term_label, terms))}; restricted maximum likelihood, Kenward and "
         f"Roger's degrees of freedom. {said}"
     )
-    opinion = (found.get("second_opinion") or {}).get("sentence")
-    tables = [
-        Table("mixed", "The mixed model's contrasts", f"{caption} {opinion or ''}".strip(), columns, plain(contrasts))
-    ]
+    tables = [Table("mixed", "The mixed model's contrasts", caption.strip(), columns, plain(contrasts))]
     components = [
         entries(
             "the single run" if row["term"] == "residual" else results.term_label(row["term"]),
@@ -269,7 +270,8 @@ def checks(results: Results) -> Table | None:
         return None
     block = results.block or "block"
     rows = []
-    levene, shapiro, icc = (found.get(key) or {} for key in ("levene", "shapiro", "block_correlation"))
+    levene, shapiro = (found.get(key) or {} for key in ("levene", "shapiro"))
+    shares = ((results.objects.get("luck") or {}).get("variance_shares") or {}).get(results.scale) or {}
     if levene.get("p") is not None:
         rows.append(
             entries(
@@ -286,10 +288,10 @@ def checks(results: Results) -> Table | None:
                 "Shapiro and Wilk",
             )
         )
-    if icc.get("icc") is not None:
-        bounds = f"{number(icc['ci_low'], 2)} to {number(icc['ci_high'], 2)}"
+    if shares.get("icc") is not None:
+        bounds = f"{number(shares['icc_low'], 2)} to {number(shares['icc_high'], 2)}"
         rows.append(
-            entries(f"Runs of one {block} alike", f"{number(icc['icc'], 2)} ({bounds})", "intraclass correlation")
+            entries(f"Runs of one {block} alike", f"{number(shares['icc'], 2)} ({bounds})", "intraclass correlation")
         )
     rows += [
         entries(

@@ -78,29 +78,27 @@ def collapse_tests(results: Results) -> Table | None:
     rows = []
     for row in comparisons:
         arm = rates[level_key(row["level"])]
-        matched = row.get("matched") or {}
         rows.append(
             entries(
                 results.focus.label(row["level"]),
                 share(arm["rate"]),
                 f"{share(arm['ci_low'])} to {share(arm['ci_high'])}" if "ci_low" in arm else None,
                 p_value(row.get("p_adjusted")),
-                p_value(matched.get("p_blocks_adjusted")),
             )
         )
-    block = results.block or "run"
+    block = results.block
+    test = (
+        f"exact, by flips of whole {block}s, which allow runs of one {block} to be alike"
+        if block
+        else "Fisher's exact test of independent runs"
+    )
     columns = (
         Column(results.focus.title.capitalize(), words=True),
         Column("Collapsed"),
         Column("Interval", wide=True),
-        Column("p", hint="Boschloo's exact test, Holm-adjusted; takes runs as independent"),
-        Column(f"p, by {block}", hint=f"sign flips of whole {block}s, Holm-adjusted"),
+        Column("p, adjusted"),
     )
-    caption = (
-        f"Against {results.focus.label(results.control)}. p: Boschloo's exact test of the rates, runs taken as "
-        f"independent; p, by {block}: flips of whole {block}s, which allow runs of one {block} to be alike. Both "
-        "adjusted by Holm."
-    )
+    caption = f"Against {results.focus.label(results.control)}. p: {test}; adjusted by Holm."
     return Table("collapse-tests", "Do they collapse more often?", caption, columns, plain(rows))
 
 
