@@ -9,9 +9,10 @@ from typing import Any
 import yaml
 
 from study.errors import StudyError
+from study.files import PROJECT
 from study.trainers.external import declaration
 
-SCHEMA = Path(__file__).resolve().parents[2] / "workflow" / "schemas" / "config.schema.yaml"
+SCHEMA = PROJECT / "workflow/schemas/config.schema.yaml"
 # For a configuration with a trainer of its own; it refers to the other for what they share.
 TRAINER_SCHEMA = SCHEMA.with_name("trainer.schema.yaml")
 # YAML 1.1 reads 2e-4 as text, because it lacks the dot; everybody who writes it means the number.

@@ -19,7 +19,7 @@ from study.report.results import Results, read_results
 from study.report.sections import Section, sections
 from study.report.verdict import Verdict, verdict
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "report"
+TEMPLATES = files.PROJECT / "report"
 
 
 def build(results_dir: Path | str, out: Path | str | None = None, figures: Path | None = None) -> Path:

@@ -111,6 +111,7 @@ def test_neither_times_nor_comments_of_the_sources_repeat_anything(finished: Stu
     for name in (
         "Snakefile",
         "config.yaml",
+        "workflow/Snakefile",
         "workflow/rules/train.smk",
         "workflow/rules/design.smk",
         "study/design/factorial.py",
