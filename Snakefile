@@ -15,8 +15,10 @@ sys.path.insert(0, PROJECT)
 from study import trainers
 from study.analysis import adaptive
 from study.config import resolve as configuration
-from study.design import factorial, plan, response
+from study.design import factorial, job_size, plan
 from study.errors import StudyError
+from study.store.record import Store
+from study.trainers.resume import with_seconds_per_run
 
 # The study of this folder, unless the configuration that was given brings a trainer and so a study of its own.
 if not config.get("trainer"):
@@ -29,16 +31,16 @@ STORE = "results/runs"
 try:
     config = configuration.resolve(config)
     STUDY = f"results/{config['study']['name']}"
-    config = plan.settle(config, Path(STUDY), Path(STORE))
     TRAINER = trainers.choose(config)
+    config = with_seconds_per_run(config, TRAINER, Path(STUDY), Store(STORE))
     DATA = [str(path) for path in TRAINER.files()]
     FINGERPRINT = TRAINER.fingerprint()
 except StudyError as error:
     sys.exit(f"study: error: {error}")
 
-# Only the built-in networks have batch normalisation to explain.
-GAP, MECHANISM = ([], []) if "trainer" in config else (f"{STUDY}/statistics_gap.parquet", f"{STUDY}/mechanism.json")
-JOBS = {(job.trajectory, job.block): job for job in factorial.jobs(config)}
+# The results that only this trainer has.
+EXPLAINED = [f"{STUDY}/{name}" for name in TRAINER.result_files]
+JOBS = {(job.trajectory, job.block): job for job in factorial.jobs(config, TRAINER.shared_levels())}
 
 # Rules call `python -m study` from wherever Snakemake works, with Snakemake's own Python, whether or not its environment
 # is activated; progress counts from the start of this call, and the cost in cores of this machine.

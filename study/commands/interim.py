@@ -25,26 +25,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from study import trainers
+    from study.analysis import files, read
+    from study.analysis.run import analyse, describe
     from study.cli import execute
     from study.design import plan as plans
-    from study.design import response
+    from study.design.response import analysis_spec
 
     out = arguments.out
     design, runs, curves = out / "design.json", out / "runs.parquet", out / "curves.parquet"
-    gap, mechanism = out / "statistics_gap.parquet", out / "mechanism.json"
     with redirect_stdout(sys.stderr):
         execute(["design", arguments.config, "--out", str(out)])
         execute(["collect", str(design), "--store", str(arguments.store), "--out", str(out), "--partial"])
         plan = plans.read(design)
-        options = response.options(plan.config)
+        spec = analysis_spec(plan.config, trainers.choose(plan.config).response())
         # A tuned comparison chooses on two seeds and judges on two others.
-        tuned = any(option.startswith("--tune=") for option in options)
-        reason = _too_early(plan, runs, 4 if tuned else 2)
-        if reason:
-            options.append(f"--describe={reason}")
-        execute(["analyze", str(runs), "--curves", str(curves), *options, "--out", str(out / "analysis")])
-        if "trainer" not in plan.config:
-            execute(["explain", str(design), "--runs", str(runs), "--gap", str(gap), "--out", str(mechanism)])
+        reason = _too_early(plan, runs, 4 if spec.tune else 2)
+        table, _ = read.read_runs(runs, spec, whole=not reason)
+        progress = read.read_curves(curves, spec)
+        found = describe(table, spec, progress, reason) if reason else analyse(table, spec, progress)
+        files.write(found, out / "analysis")
+        execute(["explain", str(design), "--runs", str(runs), "--store", str(arguments.store), "--out", str(out)])
     execute(["report", str(out)])
 
 
@@ -52,11 +53,11 @@ def _too_early(plan: "Plan", runs: Path, needed: int) -> str:
     """Why these runs allow no comparison, whatever the plan allows; empty if `needed` seeds are whole."""
     import pandas as pd
 
-    from study.design.factorial import cells, seeds
+    from study.design.factorial import seeds
 
     done = set(pd.read_parquet(runs, columns=["run_id"])["run_id"])
     finished = Counter(seed for run_id, _, seed in plan.runs() if run_id in done)
-    whole = sum(count == len(cells(plan.config)) for count in finished.values())
+    whole = sum(count == len(plan.cells()) for count in finished.values())
     if whole >= needed:
         return ""
     return f"{whole} of {len(seeds(plan.config))} seeds have a run in every cell; comparisons begin with {needed}"

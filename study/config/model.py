@@ -218,9 +218,9 @@ class General(Section):
 
 
 @functools.cache
-def model(own_trainer: bool) -> type[General]:
-    """The model of a configuration with a trainer of its own, or for the built-in one: the trainer's keys over ours."""
-    special = trainers.settings_model(own_trainer)
+def model(external: bool) -> type[General]:
+    """The model of a configuration with an external trainer, or for the built-in one: the trainer's keys over ours."""
+    special = trainers.settings_model(external)
     both: dict[str, Any] = {}
     for name, theirs in special.model_fields.items():
         if name in General.model_fields:

@@ -48,7 +48,7 @@ def resolve(config: Any) -> dict[str, Any]:
     from study.config.messages import sentence
     from study.config.model import model
 
-    kind = model(own_trainer=isinstance(config, dict) and config.get("trainer") is not None)
+    kind = model(external=isinstance(config, dict) and config.get("trainer") is not None)
     try:
         resolved = kind.model_validate(config).model_dump()
     except ValidationError as errors:

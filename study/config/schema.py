@@ -13,9 +13,9 @@ BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exc
 FILES = {"config.schema.yaml": False, "trainer.schema.yaml": True}
 
 
-def text(own_trainer: bool) -> str:
+def text(external: bool) -> str:
     """The model of a configuration as a JSON schema in YAML, draft 2020-12."""
-    found = model(own_trainer).model_json_schema()
+    found = model(external).model_json_schema()
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | _readable(found, found.pop("$defs"))
     origin = "# Generated from study/config/model.py by `make schemas`: change the model, not this file.\n"
     return origin + yaml.safe_dump(schema, sort_keys=False, allow_unicode=True, width=120)
@@ -43,5 +43,5 @@ def _readable(value: Any, sections: dict[str, Any]) -> Any:
 
 
 if __name__ == "__main__":
-    for name, own_trainer in FILES.items():
-        write_text(FOLDER / name, text(own_trainer))
+    for name, external in FILES.items():
+        write_text(FOLDER / name, text(external))

@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 def choose(config: dict[str, Any]) -> Trainer:
     """The trainer of a resolved configuration."""
     if "trainer" not in config:
-        from study.trainers.mnist.trainer import Builtin
+        from study.trainers.mnist.trainer import MnistTrainer
 
-        return Builtin(config)
-    from study.trainers.external.process import Own
+        return MnistTrainer(config)
+    from study.trainers.external.process import ExternalTrainer
 
-    return Own(config)
+    return ExternalTrainer(config)
 
 
-def settings_model(own: bool) -> "type[Section]":
-    """The keys of a configuration that are special to its trainer: to one of its own, or to the built-in one."""
-    if own:
+def settings_model(external: bool) -> "type[Section]":
+    """The keys of a configuration that are special to its trainer: to an external one, or to the built-in one."""
+    if external:
         from study.trainers.external import declaration
 
         return declaration.Settings

@@ -23,8 +23,8 @@ PRESETS = sorted((PROJECT / "presets").glob("*.yaml"))
 EXAMPLES = sorted((PROJECT / "examples").glob("*/config.yaml"))
 FACTORS = SCHEMA["properties"]["design"]["properties"]["factors"]["properties"]
 SETTINGS = SCHEMA["properties"]["training"]["properties"]
-OWN: dict[str, Any] = {
-    "study": {"name": "own"},
+EXTERNAL: dict[str, Any] = {
+    "study": {"name": "external"},
     "trainer": {"command": "python train.py --rate {rate} --seed {seed} --out {record}"},
     "response": {"kind": "number", "name": "loss", "better": "lower"},
     "design": {"factors": {"rate": [0.1, 0.2]}, "control": {"rate": 0.1}, "seeds": 3},
@@ -32,9 +32,9 @@ OWN: dict[str, Any] = {
 }
 
 
-def own(changes: dict[str, Any]) -> dict[str, Any]:
-    """The configuration of a trainer of its own with changes, resolved."""
-    return configuration.resolve(overlaid(changes, OWN))
+def with_trainer(changes: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with an external trainer, with changes, resolved."""
+    return configuration.resolve(overlaid(changes, EXTERNAL))
 
 
 def keys(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any], bool]]:
@@ -286,7 +286,7 @@ REFUSED = {
 }
 
 
-OWN_REFUSED = {
+EXTERNAL_REFUSED = {
     "two trainers": ({"trainer": {"function": "train:run"}}, "trainer has both command and function", "one of the two"),
     "a trainer of nothing": ({"trainer": {"command": None}}, "trainer.command", "None", "a text"),
     "an empty command": ({"trainer": {"command": ""}}, "trainer.command", "''", "not empty"),
@@ -356,18 +356,18 @@ OWN_REFUSED = {
         "a fixed number",
     ),
 }
-ALL_REFUSED = {(name, True): case for name, case in OWN_REFUSED.items()} | {
+ALL_REFUSED = {(name, True): case for name, case in EXTERNAL_REFUSED.items()} | {
     (name, False): case for name, case in REFUSED.items()
 }
 
 
-@pytest.mark.parametrize(("name", "own_trainer"), ALL_REFUSED)
+@pytest.mark.parametrize(("name", "external"), ALL_REFUSED)
 def test_what_does_not_fit_is_refused_in_one_line_with_path_value_and_what_is_allowed(
-    name: str, own_trainer: bool
+    name: str, external: bool
 ) -> None:
-    changes, *parts = ALL_REFUSED[name, own_trainer]
+    changes, *parts = ALL_REFUSED[name, external]
     with pytest.raises(StudyError) as caught:
-        (own if own_trainer else resolved)(changes)
+        (with_trainer if external else resolved)(changes)
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("configuration: ")
@@ -389,12 +389,10 @@ BEYOND_THE_SCHEMA = (
 )
 
 
-@pytest.mark.parametrize(("name", "own_trainer"), ALL_REFUSED)
-def test_the_schema_refuses_what_the_model_refuses_except_for_what_no_schema_can_say(
-    name: str, own_trainer: bool
-) -> None:
-    config = overlaid(ALL_REFUSED[name, own_trainer][0], OWN if own_trainer else SMALL)
-    accepted = jsonschema.Draft202012Validator(TRAINER_SCHEMA if own_trainer else SCHEMA).is_valid(config)
+@pytest.mark.parametrize(("name", "external"), ALL_REFUSED)
+def test_the_schema_refuses_what_the_model_refuses_except_for_what_no_schema_can_say(name: str, external: bool) -> None:
+    config = overlaid(ALL_REFUSED[name, external][0], EXTERNAL if external else SMALL)
+    accepted = jsonschema.Draft202012Validator(TRAINER_SCHEMA if external else SCHEMA).is_valid(config)
     assert accepted == (name in BEYOND_THE_SCHEMA)
 
 
@@ -420,16 +418,16 @@ def test_a_misspelt_key_is_named_and_not_the_one_that_it_leaves_missing() -> Non
         configuration.resolve(SMALL | {"study": {"nam": "x"}})
 
 
-def test_a_trainer_of_its_own_needs_a_response_and_a_margin_in_its_unit() -> None:
+def test_an_external_trainer_needs_a_response_and_a_margin_in_its_unit() -> None:
     for section in ("response", "plan"):
         with pytest.raises(StudyError, match=f"^configuration: {section} is missing; set it$"):
-            configuration.resolve({name: value for name, value in OWN.items() if name != section})
+            configuration.resolve({name: value for name, value in EXTERNAL.items() if name != section})
     with pytest.raises(
         StudyError, match=r"plan.margin is missing; .* difference of the loss that matters, in its unit$"
     ):
-        configuration.resolve(OWN | {"plan": {}})
+        configuration.resolve(EXTERNAL | {"plan": {}})
     with pytest.raises(StudyError, match=r"plan.margin_pp is missing; .* in percentage points$"):
-        configuration.resolve(OWN | {"response": {"kind": "proportion"}, "plan": {}})
+        configuration.resolve(EXTERNAL | {"response": {"kind": "proportion"}, "plan": {}})
 
 
 def test_a_long_value_is_cut_in_the_message() -> None:
@@ -534,20 +532,20 @@ def test_resolving_changes_neither_the_argument_nor_the_next_result() -> None:
     assert configuration.resolve(first) == first
 
 
-def test_a_trainer_of_its_own_keeps_its_levels_as_they_are_written() -> None:
+def test_an_external_trainer_keeps_its_levels_as_they_are_written() -> None:
     levels = ["no", "1", 2, 2.5, True, "5e-4"]
-    design = own({"design": {"factors": {"rate": levels}, "control": {"rate": "no"}}})["design"]
+    design = with_trainer({"design": {"factors": {"rate": levels}, "control": {"rate": "no"}}})["design"]
     assert repr(design["factors"]["rate"]) == repr([*levels[:5], 0.0005])
     assert design["control"] == {"rate": "no"}
     for control, found in (("1", "1"), (1, "1"), ("2", 2), ("2.50", 2.5), ("true", True), ("yes", True)):
-        design = own({"design": {"factors": {"rate": levels}, "control": {"rate": control}}})["design"]
+        design = with_trainer({"design": {"factors": {"rate": levels}, "control": {"rate": control}}})["design"]
         assert repr(design["control"]) == repr({"rate": found})
-    assert own({})["plan"] == {"alpha": 0.05, "margin": 0.5}
-    assert own({})["trainer"] == OWN["trainer"]
+    assert with_trainer({})["plan"] == {"alpha": 0.05, "margin": 0.5}
+    assert with_trainer({})["trainer"] == EXTERNAL["trainer"]
 
 
 def test_labels_of_levels_that_are_no_texts_need_no_quotes() -> None:
-    labels = own({"report": {"labels": {"rate": {0.1: "low", "0.2": "high"}}}})["report"]["labels"]
+    labels = with_trainer({"report": {"labels": {"rate": {0.1: "low", "0.2": "high"}}}})["report"]["labels"]
     assert labels == {"rate": {"0.1": "low", "0.2": "high"}}
 
 

@@ -10,12 +10,13 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from study.analysis import run
+from study.analysis.read import run_table
+from study.analysis.run import analyse
 from study.cli import main
+from study.design.response import AnalysisSpec
 from study.report.results import read_results
 from study.report.verdict import verdict
 from study.report.words import sureness
-from study.stats.table import build_table
 
 ARMS = ("sgd", "adam", "lion")
 
@@ -39,9 +40,9 @@ def runs(seeds: int = 8, rng_seed: int = 0) -> pd.DataFrame:
 
 
 def analysed(frame: pd.DataFrame, block: str | None = "seed", margin: float = 0.1, **outcome: Any) -> dict[str, Any]:
-    outcome = outcome or {"response": "loss", "higher_is_better": False}
-    table = build_table(frame, ["optimizer", "size"], "sgd", block, **outcome)
-    return run.analyse(table, run.Plan(margin=margin, collapse_below=None))
+    outcome = outcome or {"response": "loss", "better": "lower"}
+    spec = AnalysisSpec(("optimizer", "size"), "sgd", block, margin=margin, **outcome)
+    return analyse(run_table(frame, spec), spec)
 
 
 def contrast(results: dict[str, Any], level: str, scale: str = "response") -> dict[str, Any]:
@@ -111,7 +112,7 @@ def test_a_proportion_analysed_as_a_number_gives_the_same_difference_in_another_
 def test_the_direction_turns_the_verdict_and_not_the_numbers() -> None:
     frame = runs()
     lower = contrast(analysed(frame), "adam")
-    higher = contrast(analysed(frame, response="loss", higher_is_better=True), "adam")
+    higher = contrast(analysed(frame, response="loss", better="higher"), "adam")
     assert (lower["verdict"], higher["verdict"]) == ("better and matters", "worse")
     assert lower["estimate"] == higher["estimate"] < 0
 

@@ -43,7 +43,7 @@ def grown(growing: Changes, tmp_path_factory: pytest.TempPathFactory) -> tuple[S
 
 
 def decisions(study: Study) -> dict[int, Mapping[str, Any]]:
-    return {look: json.loads(study.result(f"looks/seeds~{look}.json").read_text()) for look in LOOKS}
+    return {look: json.loads(study.result(f"interim_looks/seeds~{look}.json").read_text()) for look in LOOKS}
 
 
 def test_one_command_adds_seeds_for_what_is_open_until_the_budget_is_spent(grown: tuple[Study, str]) -> None:
@@ -84,10 +84,10 @@ def test_a_study_killed_after_a_look_takes_the_same_course_to_the_same_bits(
     study = Study(tmp_path, growing)
 
     def in_the_second_block() -> bool:
-        return study.result("looks/seeds~5.json").exists() and len(study.stored()) > 3 * 5
+        return study.result("interim_looks/seeds~5.json").exists() and len(study.stored()) > 3 * 5
 
     kill_when(study, in_the_second_block)
-    assert not study.result("looks/seeds~7.json").exists()
+    assert not study.result("interim_looks/seeds~7.json").exists()
     study.succeed("--unlock")
     study.succeed()
     assert decisions(study) == decisions(original)

@@ -13,7 +13,7 @@ from study.trainers.settings import Distinct, Number, Section, allowed, optional
 # Columns of the table of runs, and what a command gets besides the levels.
 RESERVED = (
     *("run_id", "seed", "record", "status", "successes", "trials", "response", "correct_bits", "trajectory", "epoch"),
-    *("training_seconds", "plan_digest", "host", "commit"),
+    *("training_seconds", "evaluation_seconds", "plan_digest", "host", "commit"),
 )
 
 
