@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 # Rules call `python`; it is the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help quick study test check bench calibrate lock clean
+.PHONY: help quick study test check schemas bench calibrate lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -35,6 +35,9 @@ bench: $(READY) ## the engine against Keras and the machine, in minutes
 
 calibrate: $(READY) ## type I error, coverage and power of the analysis, by simulation (half an hour)
 	$(BIN)/python -m tests.calibration.calibrate
+
+schemas: $(READY) ## write the schemas that editors use from the configuration's model
+	$(BIN)/python -m study.config.schema
 
 lock: ## resolve requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header \
