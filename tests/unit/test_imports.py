@@ -28,7 +28,7 @@ def loaded(code: str) -> set[str]:
 def test_what_the_snakefile_imports_is_light() -> None:
     statements = [
         line
-        for line in (PROJECT / "Snakefile").read_text().splitlines()
+        for line in (PROJECT / "workflow/Snakefile").read_text().splitlines()
         if line.startswith(("from study", "import study"))
     ]
     assert len(statements) == 7
