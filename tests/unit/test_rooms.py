@@ -56,7 +56,12 @@ def test_a_file_that_reaches_up_is_found() -> None:
     assert reached_above(PROJECT / "study/trainers/base.py", upside_down) == {"design", "store"}
 
 
-@pytest.mark.parametrize("path", [path for path in SOURCES if not path.is_relative_to(BUILT_IN)], ids=name)
+WORKFLOW = [PROJECT / "Snakefile", PROJECT / "workflow/Snakefile", *sorted((PROJECT / "workflow/rules").iterdir())]
+
+
+@pytest.mark.parametrize(
+    "path", [*WORKFLOW, *(path for path in SOURCES if not path.is_relative_to(BUILT_IN))], ids=name
+)
 def test_only_the_room_of_the_built_in_networks_knows_of_them(path: Path) -> None:
     found = [
         f"{number}: {line.strip()}"

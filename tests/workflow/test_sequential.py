@@ -112,7 +112,9 @@ def test_a_study_with_a_trainer_of_its_own_grows_likewise(tmp_path: Path) -> Non
     study = Study(tmp_path, changes)
     words = study.succeed()
     assert "settled: he (better and matters)" in words
-    last = adaptive.read(max(study.result("interim_looks").iterdir(), key=lambda path: int(path.stem.removeprefix("seeds~"))))
+    last = adaptive.read(
+        max(study.result("interim_looks").iterdir(), key=lambda path: int(path.stem.removeprefix("seeds~")))
+    )
     assert last.verdicts == {"he": "better and matters"}
     assert last.open == ()
     assert len(study.stored()) == 2 * 2 * last.seeds < 2 * 2 * 12
