@@ -9,6 +9,7 @@ import pytest
 from study import trainers
 from study.design import factorial, plan
 from study.design.plan import Plan
+from study.design.response import analysis_spec
 from study.errors import StudyError
 from study.trainers.mnist import data
 from study.trainers.mnist.version import ENGINE_VERSION
@@ -99,3 +100,14 @@ def test_a_design_that_cannot_be_read_is_named_with_what_to_type(tmp_path: Path,
     assert message.startswith(f"{path}: ")
     assert "`--forcerun design`" in message
     assert "\n" not in message
+
+
+@pytest.mark.parametrize(
+    ("control", "focus", "tuned"), [({"bn": "none"}, "bn", "lr"), ({"bn": None, "lr": 0.001}, "lr", None)]
+)
+def test_the_learning_rate_is_tuned_where_it_is_not_in_question(
+    control: dict[str, object], focus: str, tuned: str | None
+) -> None:
+    config = resolved(design={"factors": {"dropout": None, "lr": [0.001, 0.002]}, "control": control})
+    spec = analysis_spec(config, trainers.choose(config).response())
+    assert (spec.factors[0], set(spec.factors), spec.tune) == (focus, {"bn", "lr"}, tuned)

@@ -152,15 +152,6 @@ def test_a_changed_setting_repeats_the_jobs_that_it_concerns(original: Study, ch
     assert NOTHING not in words
 
 
-@pytest.mark.parametrize(("control", "tuned"), [({"bn": "none"}, True), ({"bn": None, "lr": 0.001}, False)])
-def test_the_learning_rate_is_tuned_where_it_is_not_in_question(study: Study, control: dict, tuned: bool) -> None:
-    design = {"factors": {"dropout": None, "lr": [0.001, 0.002]}, "control": control}
-    words = study.succeed("--dry-run", "--printshellcmds", design=design)
-    (command,) = re.findall(r"python -m study analyze .*", words)
-    assert ("--tune=lr" in command) == tuned
-    assert "--factor=bn" in command
-
-
 def test_a_new_version_of_the_engine_repeats_every_job_but_not_without_a_word(finished: Study, tmp_path: Path) -> None:
     project = copy_of_the_project(tmp_path / "project")
     version = project / "study/trainers/mnist/version.py"
