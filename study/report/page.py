@@ -19,7 +19,7 @@ from study.report.results import Results, read_results
 from study.report.sections import Section, sections
 from study.report.verdict import Verdict, verdict
 
-TEMPLATES = Path(__file__).resolve().parents[2] / "report"
+ASSETS = Path(__file__).parent / "assets"
 
 
 def build(results_dir: Path | str, out: Path | str | None = None, figures: Path | None = None) -> Path:
@@ -65,7 +65,7 @@ def _figures(parts: Iterable[Section]) -> list[Figure]:
 
 def _page(results: Results, conclusion: Verdict, parts: list[Section]) -> str:
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(ASSETS),
         autoescape=jinja2.select_autoescape(("html", "j2")),
         trim_blocks=True,
         lstrip_blocks=True,
@@ -84,8 +84,8 @@ def _page(results: Results, conclusion: Verdict, parts: list[Section]) -> str:
         shape=theme.shape_svg,
         is_figure=lambda item: isinstance(item, Figure),
         palette=theme.stylesheet(),
-        style=(TEMPLATES / "style.css").read_text(encoding="utf-8"),
-        script=(TEMPLATES / "page.js").read_text(encoding="utf-8"),
+        style=(ASSETS / "style.css").read_text(encoding="utf-8"),
+        script=(ASSETS / "page.js").read_text(encoding="utf-8"),
         library=library(),
     )
 
