@@ -66,8 +66,7 @@ def stylesheet() -> str:
 
 
 def page_config() -> dict[str, Any]:
-    """Vega's configuration on the page. Colours are CSS variables, so that a chart follows the page without "
-    "redrawing."""
+    """Vega's configuration on the page. Colours are CSS variables, so a chart follows the page without redrawing."""
     return _config(lambda name: f"var(--{name})", PAGE_FONT)
 
 

@@ -104,8 +104,7 @@ def window(rows: Sequence[tuple[float, float | None, float | None]], margin: flo
 
 
 def _frame(results: Results, rows: Sequence[Row]) -> pd.DataFrame:
-    """The contrasts on the margin's scale, as drawn: cut off at the ends of the axis. Contrasts unknown are left "
-    "out."""
+    """The known contrasts on the margin's scale, as drawn: cut off at the ends of the axis."""
     rows = [r for r in rows if r["scale"] == results.difference_scale and r["estimate"] is not None]
     if not rows:
         return pd.DataFrame()

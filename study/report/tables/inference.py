@@ -193,10 +193,7 @@ def mixed(results: Results) -> tuple[Table, ...]:
         f"Random terms {' + '.join(map(results.term_label, terms))}; restricted maximum likelihood, Kenward and "
         f"Roger's degrees of freedom. {said}"
     )
-    opinion = (found.get("second_opinion") or {}).get("sentence")
-    tables = [
-        Table("mixed", "The mixed model's contrasts", f"{caption} {opinion or ''}".strip(), columns, plain(contrasts))
-    ]
+    tables = [Table("mixed", "The mixed model's contrasts", caption.strip(), columns, plain(contrasts))]
     components = [
         entries(
             "the single run" if row["term"] == "residual" else results.term_label(row["term"]),
