@@ -2,6 +2,10 @@
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from study.report.explanation import Explanation
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -19,6 +23,16 @@ def run(arguments: argparse.Namespace) -> None:
     from study.report.results import read_results
     from study.report.verdict import verdict
 
-    page = build(arguments.results_dir, arguments.out, arguments.figures)
-    print(verdict(read_results(arguments.results_dir)).line)
+    explain = explanation(arguments.results_dir)
+    page = build(arguments.results_dir, arguments.out, arguments.figures, explain)
+    print(verdict(read_results(arguments.results_dir), explain).line)
     print(page)
+
+
+def explanation(folder: Path) -> "Explanation | None":
+    """What only the trainer knows of a study's results."""
+    if not (folder / "mechanism.json").exists():
+        return None
+    from study.trainers.mnist.explanation import MnistExplanation
+
+    return MnistExplanation(folder)

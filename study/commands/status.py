@@ -126,7 +126,7 @@ def _headline(status: "Status") -> str:
 
 
 def _left(status: "Status") -> str:
-    from study.monitor.progress import duration
+    from study.words import duration
 
     if status.count("done") == status.runs or status.core_seconds_left is None:
         return ""

@@ -7,6 +7,7 @@ from typing import Any
 from study.design.factorial import Job, looks
 from study.design.plan import Plan
 from study.store.record import Record, Store
+from study.words import duration
 
 # Set by the Snakefile, so that all jobs of one call of Snakemake measure from one moment; and the cores of this machine
 # that the call may use, empty if its jobs run elsewhere.
@@ -39,12 +40,3 @@ def line(plan: Plan, store: Store, job: Job, seed: int, record: Record) -> str:
         # Nobody knows yet how many runs a sequential study will take.
         return f"[study] {done} runs, {len(runs)} at most  {told}"
     return f"[study] {done} of {len(runs)} runs{pace}  {told}"
-
-
-def duration(seconds: float) -> str:
-    """A time in the unit that one reads."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    if seconds < 90 * 60:
-        return f"{seconds / 60:.0f} min"
-    return f"{seconds / 3600:.1f} h"

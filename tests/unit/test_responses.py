@@ -13,8 +13,8 @@ from scipy import stats
 from study.analysis import run
 from study.cli import main
 from study.report.results import read_results
+from study.report.sureness import sureness
 from study.report.verdict import verdict
-from study.report.words import sureness
 from study.stats.table import build_table
 
 ARMS = ("sgd", "adam", "lion")
