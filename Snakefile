@@ -1,70 +1,8 @@
-# The front door: which study, which steps, which targets. The steps are in workflow/rules, one phase a file.
-import json
-import os
-import sys
-import time
-from pathlib import Path
-
-from snakemake.utils import min_version
-
-min_version("9.19")
-
-# Of this file, also where another Snakefile includes it.
-PROJECT = os.fspath(workflow.current_basedir)
-sys.path.insert(0, PROJECT)
-from study import trainers
-from study.analysis import adaptive
-from study.config import resolve as configuration
-from study.design import factorial, plan, response
-from study.errors import StudyError
-
-# The study of this folder, unless the configuration that was given brings a trainer and so a study of its own.
-if not config.get("trainer"):
-
-    configfile: f"{PROJECT}/config.yaml"
+# The front door: `snakemake` works from this folder. All that it does is in workflow/.
+include: "workflow/Snakefile"
 
 
-STORE = "results/runs"
-
-try:
-    config = configuration.resolve(config)
-    STUDY = f"results/{config['study']['name']}"
-    config = plan.settle(config, Path(STUDY), Path(STORE))
-    TRAINER = trainers.choose(config)
-    DATA = [str(path) for path in TRAINER.files()]
-    FINGERPRINT = TRAINER.fingerprint()
-except StudyError as error:
-    sys.exit(f"study: error: {error}")
-
-# Only the built-in networks have batch normalisation to explain.
-GAP, MECHANISM = ([], []) if "trainer" in config else (f"{STUDY}/statistics_gap.parquet", f"{STUDY}/mechanism.json")
-JOBS = {(job.trajectory, job.block): job for job in factorial.jobs(config)}
-
-# Rules call `python -m study` from wherever Snakemake works, with Snakemake's own Python, whether or not its environment
-# is activated; progress counts from the start of this call, and the cost in cores of this machine.
-for name, first in (("PYTHONPATH", PROJECT), ("PATH", os.path.dirname(sys.executable))):
-    os.environ[name] = os.pathsep.join(filter(None, [first, os.getenv(name)]))
-os.environ.setdefault("STUDY_STARTED", str(time.time()))
-local = workflow.resource_settings.nodes is None
-os.environ.setdefault("STUDY_CORES", str(workflow.resource_settings.cores or "") if local else "")
-
-
-report: "report/workflow.rst"
-
-
-include: "workflow/rules/design.smk"
-include: "workflow/rules/adaptive.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/analyze.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/interim.smk"
-
-
-localrules:
-    all,
-
-
-rule all:
-    default_target: True
+# Snakemake takes its default target from this file, not from one that is included.
+rule study:
     input:
-        f"{STUDY}/report.html",
+        rules.all.input,

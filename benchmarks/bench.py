@@ -64,9 +64,9 @@ def _cpu_seconds(work: Callable[[], Any]) -> float:
 
 def _trainer(implementations: tuple[str, ...], **changes: Any) -> Any:
     from study.trainers.mnist.data import load
-    from study.trainers.mnist.engine import Trainer
+    from study.trainers.mnist.engine import Engine
 
-    return Trainer(SETTINGS | changes, implementations, load("mnist"))
+    return Engine(SETTINGS | changes, implementations, load("mnist"))
 
 
 def _one_thread() -> None:
@@ -273,7 +273,7 @@ def _scaling() -> list[dict[str, Any]]:
 
 
 def _processor() -> str:
-    from study.trainers.mnist.job import processor
+    from study.store.provenance import processor
 
     return f"{processor()}, {os.cpu_count()} cores"
 

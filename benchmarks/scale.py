@@ -5,7 +5,6 @@ test images and 10 epochs. Times are CPU seconds of the process itself, so that 
 """
 
 import base64
-import dataclasses
 import os
 import subprocess
 import sys
@@ -19,9 +18,8 @@ import numpy as np
 import yaml
 
 from study.config import resolve as configuration
-from study.design import factorial, plan
+from study.design import plan
 from study.store.record import Store
-from study.trainers.mnist.trainer import origin
 from tests import examples
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -58,7 +56,7 @@ def _config(runs: int) -> dict[str, Any]:
 
 
 def _jobs(runs: int) -> int:
-    return len(factorial.jobs(configuration.resolve(_config(runs))))
+    return len(examples.jobs(configuration.resolve(_config(runs))))
 
 
 def _costs(runs: int, folder: Path) -> Iterator[tuple[str, tuple[float, float]]]:
@@ -109,17 +107,15 @@ def _run(command: list[str], folder: Path) -> tuple[float, float]:
 
 def _fill(store: Store, runs: int, results: Path) -> None:
     """Simulated records of all runs. Not flushed one by one, as a training's are: here nobody waits for a power cut."""
-    planned = plan.Plan(configuration.resolve(_config(runs)), origin("d" * 64))
-    plan.write(planned, results)
+    planned = examples.planned(configuration.resolve(_config(runs)))
+    plan.write(planned, results, {})
     draw = np.random.default_rng(0)
     for run_id, cell, seed in planned.runs():
         right = draw.random(TEST_IMAGES) < draw.normal(0.984, 0.001)
         record = examples.record(planned, cell, seed)
-        score = dataclasses.replace(
-            record.test, trials=TEST_IMAGES, correct=dict.fromkeys(record.test.correct, int(right.sum()))
-        )
-        bits = base64.b64encode(np.packbits(right).tobytes()).decode()
-        record = dataclasses.replace(record, test=score, validation=score, correct_bits=bits)
+        score = record.extra["test"]
+        score |= {"trials": TEST_IMAGES, "correct": dict.fromkeys(score["correct"], int(right.sum()))}
+        record.extra["correct_bits"] = base64.b64encode(np.packbits(right).tobytes()).decode()
         record.curve["validation_correct"] = [int(right.sum())] * EPOCHS
         path = store.path(run_id)
         path.parent.mkdir(parents=True, exist_ok=True)

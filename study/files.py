@@ -1,4 +1,4 @@
-"""Files that are either whole or absent."""
+"""Where the project's files are, and writing files that are either whole or absent."""
 
 import errno
 import json
@@ -10,6 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from study.errors import StudyError
+
+# A wheel carries what lies beside the package in a checkout (workflow/, report/, profiles/) inside it: pyproject.toml.
+_PACKAGE = Path(__file__).resolve().parent
+PROJECT = _PACKAGE / "project" if (_PACKAGE / "project").is_dir() else _PACKAGE.parent
 
 # What is wrong with the disk or its permissions, not with the program.
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)

@@ -11,8 +11,7 @@ import pytest
 from study.design.plan import Plan
 from study.trainers.mnist import data
 from study.trainers.mnist.job import prepare_tensorflow
-from study.trainers.mnist.trainer import origin
-from tests.examples import idx_bytes, resolved
+from tests.examples import idx_bytes, planned, resolved
 
 BROWSER_ARGUMENTS = (
     "--no-sandbox",
@@ -54,7 +53,7 @@ def small_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small_plan() -> Plan:
     """bn {none, keras} x dropout {0.0, 0.3} x 3 seeds, of images that nobody has."""
-    return Plan(resolved(), origin("d" * 64))
+    return planned(resolved())
 
 
 @pytest.fixture(scope="session")

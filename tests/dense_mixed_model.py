@@ -80,21 +80,19 @@ class DenseMixedModel:
     def covariance(self, phi: np.ndarray) -> np.ndarray:
         return sum(p * G for p, G in zip(phi, self.G, strict=True))
 
-    def deviance(self, phi: np.ndarray, reml: bool = True) -> float:
+    def deviance(self, phi: np.ndarray) -> float:
         V = self.covariance(phi)
         inverse = np.linalg.inv(V)
         information = self.X.T @ inverse @ self.X
         P = inverse - inverse @ self.X @ np.linalg.solve(information, self.X.T @ inverse)
         value = np.linalg.slogdet(V)[1] + self.y @ P @ self.y
         n, p = self.X.shape
-        if reml:
-            return value + np.linalg.slogdet(information)[1] + (n - p) * np.log(2 * np.pi)
-        return value + n * np.log(2 * np.pi)
+        return value + np.linalg.slogdet(information)[1] + (n - p) * np.log(2 * np.pi)
 
-    def optimum(self, start: np.ndarray, reml: bool = True) -> float:
+    def optimum(self, start: np.ndarray) -> float:
         """The lowest deviance that a search without derivatives finds."""
         best = minimize(
-            lambda root: self.deviance(root**2, reml),
+            lambda root: self.deviance(root**2),
             np.sqrt(start),
             method="Nelder-Mead",
             options={"xatol": 1e-7, "fatol": 1e-11, "maxiter": 4000, "maxfev": 4000},
@@ -138,16 +136,3 @@ class DenseMixedModel:
         effect = L @ b
         F = m / (E * (m - 2)) * effect @ np.linalg.solve(L @ adjusted @ L.T, effect) / q
         return F, m, adjusted
-
-    def satterthwaite(self, phi: np.ndarray, row: np.ndarray) -> float:
-        """Degrees of freedom of one coefficient row; variances at zero are left out (observed information, REML)."""
-        inverse = np.linalg.inv(self.covariance(phi))
-        _, Phi = self.solution(phi)
-        projection = inverse - inverse @ self.X @ Phi @ self.X.T @ inverse
-        moving = [G for p, G in zip(phi, self.G, strict=True) if p > 0]
-        PG = [projection @ G for G in moving]
-        Py = projection @ self.y
-        H = np.array([[-np.trace(a @ b) + 2 * self.y @ a @ b @ Py for b in PG] for a in PG])
-        reach = inverse @ self.X @ Phi @ row
-        gradient = np.array([reach @ G @ reach for G in moving])
-        return 2 * (row @ Phi @ row) ** 2 / (gradient @ (2 * np.linalg.inv(H)) @ gradient)

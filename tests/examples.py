@@ -10,10 +10,11 @@ from typing import Any
 
 import numpy as np
 
+from study import trainers
 from study.config import resolve as configuration
-from study.design.factorial import Cell
+from study.design.factorial import Cell, Job
 from study.design.plan import Plan
-from study.store.record import NetworkRecord, Score, Store
+from study.store.record import Record, Store
 from study.trainers.mnist.version import ENGINE_VERSION
 
 PROJECT = Path(__file__).resolve().parents[1]
@@ -39,6 +40,17 @@ def resolved(changes: dict[str, Any] | None = None, **sections: Any) -> dict[str
     return configuration.resolve(overlaid((changes or {}) | sections))
 
 
+def planned(config: dict[str, Any], images: str = "d" * 64) -> Plan:
+    """The plan of a resolved configuration for the built-in trainer, of images with that digest; a run takes 1 s."""
+    if config["execution"]["seconds_per_run"] == "auto":
+        config = config | {"execution": config["execution"] | {"seconds_per_run": 1.0}}
+    return Plan(config, {"data": images, "engine": ENGINE_VERSION}, trainers.choose(config).shared_levels())
+
+
+def jobs(config: dict[str, Any]) -> list[Job]:
+    return planned(config).jobs()
+
+
 def copy_of_the_project(target: Path) -> Path:
     """The files that make the project work, in another place."""
     for name in ("study", "workflow", "profiles", "slurm", "report"):
@@ -53,50 +65,50 @@ def idx_bytes(values: np.ndarray) -> bytes:
     return struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.astype(np.uint8).tobytes()
 
 
-def record(
-    plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool = False, images: int = 12
-) -> NetworkRecord:
+def record(plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool = False, images: int = 12) -> Record:
     """A simulated run: same weights for all BN levels of a seed, and scores that differ with everything."""
     run_id = plan.run_id(cell, seed)
     draw = np.random.default_rng(int(run_id, 16))
     right = draw.random(images) < 0.7
     normalised = cell.settings["bn"] != "none"
-    score = Score(
-        trials=images,
-        correct={
+    score = {
+        "trials": images,
+        "correct": {
             "moving": int(right.sum()),
             "population": int(draw.integers(images + 1)) if normalised else int(right.sum()),
             "batch": int(draw.integers(images + 1)) if normalised else int(right.sum()),
         },
-        loss={"moving": None if diverged else float(draw.random()), "population": 0.25, "batch": 0.5},
-    )
+        "loss": {"moving": None if diverged else float(draw.random()), "population": 0.25, "batch": 0.5},
+    }
     epochs = [1] if diverged else list(range(1, cell.settings["epochs"] + 1))
     layers = [(epoch, layer) for epoch in [0, *epochs] for layer in (1, 2)]
-    return NetworkRecord(
+    curve = {
+        "epoch": epochs,
+        "train_loss": [None if diverged else float(draw.random()) for _ in epochs],
+        "validation_correct": [int(draw.integers(images + 1)) for _ in epochs],
+        "validation_loss": [None if diverged else float(draw.random()) for _ in epochs],
+    }
+    gap = {
+        "epoch": [epoch for epoch, _ in layers],
+        "layer": [layer for _, layer in layers],
+        "log_variance_ratio": [None if epoch == 0 else float(draw.normal()) for epoch, _ in layers],
+        "mean_shift": [float(draw.random()) for _ in layers],
+    }
+    return Record(
         id=run_id,
         settings=cell.settings,
         seed=seed,
-        data=plan.origin["data"],
-        engine=ENGINE_VERSION,
         status="diverged" if diverged else "ok",
-        test=score,
-        validation=score,
-        curve={
-            "epoch": epochs,
-            "train_loss": [None if diverged else float(draw.random()) for _ in epochs],
-            "validation_correct": [int(draw.integers(images + 1)) for _ in epochs],
-            "validation_loss": [None if diverged else float(draw.random()) for _ in epochs],
+        curve=curve,
+        extra={
+            "data": plan.origin["data"],
+            "engine": ENGINE_VERSION,
+            "test": score,
+            "validation": score,
+            "gap": gap if normalised else None,
+            "correct_bits": base64.b64encode(np.packbits(right).tobytes()).decode(),
+            "digests": {"weights": f"{seed:063x}f", "predictions": run_id * 4},
         },
-        gap={
-            "epoch": [epoch for epoch, _ in layers],
-            "layer": [layer for _, layer in layers],
-            "log_variance_ratio": [None if epoch == 0 else float(draw.normal()) for epoch, _ in layers],
-            "mean_shift": [float(draw.random()) for _ in layers],
-        }
-        if normalised
-        else None,
-        correct_bits=base64.b64encode(np.packbits(right).tobytes()).decode(),
-        digests={"weights": f"{seed:063x}f", "predictions": run_id * 4},
         provenance={
             "study": plan.name,
             "plan_digest": plan.digest,

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from study.analysis.files import write as write_analysis
-from study.analysis.run import Plan, analyse
+from study.analysis.run import analyse
+from study.design.response import AnalysisSpec
 from study.files import write_json
 from study.stats.sequential.path import paths
 from study.stats.table import build_table
@@ -94,7 +95,18 @@ def write_results(folder: Path, scenario: Scenario | None = None, *, seed: int =
     gaps.to_parquet(folder / "statistics_gap.parquet")
     table = build_table(runs, names, control, "seed", "test_correct", "test_trials")
     tune = "lr" if len(scenario.lr) > 1 and runs["seed"].nunique() > 3 else None
-    write_analysis(analyse(table, Plan(**PLAN, tune=tune, looks=tuple(scenario.looks)), curves), folder / "analysis")
+    spec = AnalysisSpec(
+        table.factors,
+        control,
+        "seed",
+        "test_correct",
+        "test_trials",
+        name="test accuracy",
+        **PLAN,
+        tune=tune,
+        looks=tuple(scenario.looks),
+    )
+    write_analysis(analyse(table, spec, curves), folder / "analysis")
     if scenario.mechanism:
         write_json(folder / "mechanism.json", mechanism(runs, gaps, names, 0.9))
     return folder

@@ -8,19 +8,20 @@ The Snakefile imports this module in every job, so it imports the standard libra
 
 import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from study.design import factorial, response
+from study.design import factorial
 from study.design.levels import level_text
 from study.errors import StudyError
 from study.files import write_json
 
 if TYPE_CHECKING:
     from study.design.plan import Plan
-    from study.store.record import Store
+    from study.design.response import AnalysisSpec
+    from study.store.record import RecordReader, Store
 
 SCHEMA = 1
 
@@ -55,16 +56,20 @@ class Decision:
         return f"{text}; the budget of seeds is spent, open: {', '.join(self.unsettled)}" if self.unsettled else text
 
 
-def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
+def decide(plan: "Plan", spec: "AnalysisSpec", reader: "RecordReader", store: "Store", seeds: int) -> Decision:
     """Decide after `seeds` seeds, from the records of the runs that the earlier looks asked for.
+
+    Args:
+        plan, spec: the design, and what was decided before the data were seen.
+        reader: the design's trainer.
 
     Raises:
         StudyError: the design has no such look, or a record is missing or damaged.
     """
     import pandas as pd
 
+    from study.analysis.read import run_table
     from study.stats.sequential.path import paths
-    from study.stats.table import build_table
 
     config = plan.config
     looks = factorial.looks(config)
@@ -75,23 +80,12 @@ def decide(plan: "Plan", store: "Store", seeds: int) -> Decision:
     control = level_text(control)
     open_ = [name for name in map(level_text, config["design"]["factors"][focus]) if name != control]
     allocation = dict.fromkeys([control, *open_], 0)
-    columns = response.columns(config)
     rows: list[dict[str, Any]] = []
     for look in looks[: looks.index(seeds) + 1]:
         before, allocation = allocation, allocation | dict.fromkeys([control, *open_], look)
-        rows += _rows(plan, store, before, allocation)
-        factors = [focus, *(name for name in config["design"]["factors"] if name != focus)]
-        table = build_table(
-            pd.DataFrame(rows),
-            factors,
-            control,
-            "seed",
-            successes=columns.get("successes"),
-            trials=columns.get("trials"),
-            response=columns.get("response"),
-            higher_is_better=response.better(config) == "higher",
-        )
-        found = paths(table.measured(), looks, margin=response.margin(config), alpha=config["plan"]["alpha"])
+        rows += _rows(plan, reader, store, before, allocation)
+        table = run_table(pd.DataFrame(rows), spec)
+        found = paths(table.measured(), looks, margin=spec.margin, alpha=spec.alpha)
         open_ = [path.level for path in found if path.settled_at is None]
         if not open_:
             break
@@ -135,8 +129,10 @@ def last_look(config: dict[str, Any], decided: Callable[[int], Decision]) -> int
     return next(look for look in factorial.looks(config) if not decided(look).open)
 
 
-def jobs(config: dict[str, Any], look: int, decided: Callable[[int], Decision]) -> list[factorial.Job]:
-    """The jobs that a sequential study needs up to a look; `decided` as in `last_look`, of earlier looks.
+def jobs(
+    config: dict[str, Any], every: Collection[factorial.Job], look: int, decided: Callable[[int], Decision]
+) -> list[factorial.Job]:
+    """Those jobs of `every` that a sequential study needs up to a look; `decided` as in `last_look`, of earlier looks.
 
     A trajectory is trained on while it carries the control or an open contrast.
     """
@@ -146,7 +142,7 @@ def jobs(config: dict[str, Any], look: int, decided: Callable[[int], Decision]) 
     open_: tuple[str, ...] | None = None
     start = 0
     for end in (at for at in factorial.looks(config) if at <= look):
-        for job in factorial.jobs(config):
+        for job in every:
             levels = {level_text(cell.levels[focus]) for cell in job.cells}
             if start <= job.seeds[0] < end and (open_ is None or levels & (always | set(open_))):
                 needed.append(job)
@@ -159,7 +155,7 @@ def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
     """The seeds of each level that a sequential study has asked for so far; None for a fixed design: it asks for all.
 
     Args:
-        folder: the study's, with the decisions in looks/.
+        folder: the study's, with the decisions in interim_looks/.
     """
     looks = factorial.looks(config)
     if not looks:
@@ -168,22 +164,23 @@ def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
     asked = {level_text(level): looks[0] for level in factorial.factors(config)[focus]}
     always = {level_text(config["design"]["control"][focus]), factorial.NEGATIVE_CONTROL}
     for look, following in itertools.pairwise(looks):
-        path = folder / "looks" / f"seeds~{look}.json"
+        path = folder / "interim_looks" / f"seeds~{look}.json"
         if not path.exists() or not (open_ := read(path).open):
             break
         asked |= {level: following for level in asked if level in (*open_, *always)}
     return asked
 
 
-def _rows(plan: "Plan", store: "Store", before: dict[str, int], allocation: dict[str, int]) -> list[dict[str, Any]]:
+def _rows(
+    plan: "Plan", reader: "RecordReader", store: "Store", before: dict[str, int], allocation: dict[str, int]
+) -> list[dict[str, Any]]:
     """The runs that `allocation` has beyond `before`."""
-    from study.store.tables import outcome_of
-
     (focus,) = plan.config["design"]["control"]
     rows = []
     for run_id, cell, seed in plan.runs():
         level = level_text(cell.levels[focus])
         if level in allocation and before[level] <= seed < allocation[level]:
             levels = {name: level_text(value) for name, value in cell.levels.items()}
-            rows.append({**levels, "seed": seed, **outcome_of(store.load(run_id))})
+            record = store.load(run_id)
+            rows.append({**levels, "seed": seed, "status": record.status, **reader.columns(record)})
     return rows

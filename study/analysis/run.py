@@ -1,13 +1,14 @@
 """Every inference on a table of runs. docs/analysis-files.md describes each."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from study.analysis.files import plain
+from study.design.response import AnalysisSpec
 from study.errors import StudyError
 from study.stats.checks.diagnostics import diagnostics
 from study.stats.checks.missing import missing
@@ -17,14 +18,12 @@ from study.stats.effects.anova import anova
 from study.stats.effects.contrasts import compare_with_control, effects, interaction_parts
 from study.stats.effects.curve_contrasts import curve_contrasts
 from study.stats.effects.negative_control import negative_control, without_negative_control
-from study.stats.effects.sign_flip import block_differences, sign_flip
 from study.stats.effects.tuned import Tuned, tuned
 from study.stats.layout import block_means, outcome_grid
 from study.stats.luck.images import images
 from study.stats.luck.one_run_each import luck
 from study.stats.mixed.summary import mixed_json
-from study.stats.planning.power import Aim, plan_from_pilot
-from study.stats.robustness.counts import counts
+from study.stats.planning.power import PlanningTarget, plan_from_pilot
 from study.stats.robustness.nonparametric import friedman
 from study.stats.robustness.specification_curve import specification_table
 from study.stats.sequential.path import ContrastPath, paths
@@ -33,152 +32,109 @@ from study.stats.table import RunTable, level_name
 
 NAMES = (
     *("contrasts", "tuned", "mixed", "simple_effects", "interactions", "anova", "collapse", "luck", "images"),
-    *("specification", "ranks", "counts", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
+    *("specification", "ranks", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
     *("negative_control", "sequential", "sequential_path", "analysis"),
 )
 """The results of an analysis, each a file."""
 
-_NEED_FULL_CELLS = ("tuned", "mixed", "anova", "luck", "images", "ranks", "counts", "diagnostics", "power")
-_SIGN_FLIP = ("p_signflip", "p_signflip_adjusted", "p_signflip_error")
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is decided before the data are seen.
-
-    Attributes:
-        alpha: level of tests.
-        margin: the smallest difference that matters, in percentage points for counts, else in the response's unit.
-        collapse_below: a run has collapsed below this share of successes, or beyond this response in the worse
-            direction; None: by diverging alone.
-        adjust: "max-t" or "holm", see `contrasts`.
-        random: random terms of the mixed model; None for the block and its interaction with the focus factor.
-        tune: the factor whose best level each arm may choose; None for no tuned comparison.
-        validation_successes, validation_trials: the columns that the choice, and learning curves, are made from.
-        validation_response: the column that the learning curves of a numeric response are made from.
-        negative_control: a level that is the control under other seeds; it is compared apart and left out elsewhere.
-        looks: the numbers of blocks at which a sequential study was looked at; () for a fixed number of blocks.
-    """
-
-    alpha: float = 0.05
-    margin: float = 0.1
-    collapse_below: float | None = 0.9
-    adjust: str = "max-t"
-    random: str | None = None
-    tune: str | None = None
-    validation_successes: str = "validation_correct"
-    validation_trials: str = "validation_trials"
-    validation_response: str = "validation_response"
-    negative_control: str | None = None
-    looks: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Words:
-    """What the table says beside its numbers.
-
-    Attributes:
-        name, unit: what the outcome is called, as in "test accuracy" or "validation loss", and the unit of a response.
-        left_out, without_number: see `study.analysis.tracker_export.Export`.
-    """
-
-    name: str = "response"
-    unit: str = ""
-    left_out: Mapping[str, int] = field(default_factory=dict)
-    without_number: int = 0
+_NEED_FULL_CELLS = ("tuned", "mixed", "anova", "luck", "images", "ranks", "diagnostics", "power")
+# What the description of an analysis calls its plan.
+_PLAN = (
+    *("alpha", "margin", "collapse_below", "adjust", "random", "tune", "validation_successes", "validation_trials"),
+    *("validation_response", "negative_control", "looks"),
+)
 
 
 def analyse(
-    table: RunTable, plan: Plan, curves: pd.DataFrame | None = None, words: Words | None = None
+    table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None = None, ended: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
     """All results by name of their file (without its ending), as plain values; None for what does not apply.
 
     Args:
         table: the runs.
-        plan: what was decided before.
+        spec: what was decided before the data were seen.
         curves: one row for each run and epoch: the factors, the block, `epoch`, and the validation columns.
-        words: what the outcome is called; None: the column of a response, or "accuracy".
+        ended: `left_out` and `without_number` of a tracker's table, see `study.analysis.tracker_export.Export`.
 
     Raises:
         StudyError: the plan does not fit the table.
     """
-    apart = _negative_control(table, plan)
-    if plan.negative_control is not None:
-        table = without_negative_control(table, plan.negative_control)
+    apart = _negative_control(table, spec)
+    if spec.negative_control is not None:
+        table = without_negative_control(table, spec.negative_control)
     # Every run counts as an outcome; what needs numbers is made from the runs that have one.
     everything, table = table, table.measured()
-    curves = None if curves is None or curves.empty else _checked_curves(table, plan, curves)
+    curves = None if curves is None or curves.empty else _checked_curves(table, spec, curves)
     absent: dict[str, str] = {}
-    followed = _followed(table, plan)
+    followed = _followed(table, spec)
     results: dict[str, Any] = {
-        "contrasts": _contrasts(table, plan, followed),
-        "simple_effects": _simple_effects(table, plan),
-        "interactions": _interactions(table, plan),
-        "collapse": collapse(everything, plan.collapse_below, plan.alpha),
+        "contrasts": _contrasts(table, spec, followed),
+        "simple_effects": _simple_effects(table, spec),
+        "interactions": _interactions(table, spec),
+        "collapse": collapse(everything, spec.collapse_below, spec.alpha),
         "specification": specification_table(
             table,
             _rng("specification"),
-            alpha=plan.alpha,
-            collapse_below=plan.collapse_below,
-            random=plan.random,
+            alpha=spec.alpha,
+            collapse_below=spec.collapse_below,
+            random=spec.random,
             curves=curves,
         ),
         # A sequential study gives its arms different numbers of blocks on purpose.
-        "missing": missing(everything, table.higher_is_better) if followed is None else None,
-        "cells": cells(everything, plan.collapse_below),
+        "missing": missing(everything) if followed is None else None,
+        "cells": cells(everything, spec.collapse_below),
         "curves": _curve_bands(table, curves),
-        "curve_contrasts": _curve_contrasts(table, plan, curves),
+        "curve_contrasts": _curve_contrasts(table, spec, curves),
         "negative_control": apart,
-        "sequential": followed and summary(table, followed, plan.looks, plan.margin, plan.alpha),
+        "sequential": followed and summary(table, followed, spec.looks, spec.margin, spec.alpha),
         "sequential_path": followed and path_rows(followed),
         "runs": _runs(everything),
     }
-    results |= _of_full_cells(table, plan, results["contrasts"], absent)
-    results["analysis"] = _description(everything, plan, words, absent)
+    results |= _of_full_cells(table, spec, absent)
+    results["analysis"] = _description(everything, spec, ended, absent)
     return {name: plain(value) for name, value in results.items()}
 
 
 def describe(
-    table: RunTable, plan: Plan, curves: pd.DataFrame | None, words: Words | None, reason: str
+    table: RunTable,
+    spec: AnalysisSpec,
+    curves: pd.DataFrame | None,
+    reason: str,
 ) -> dict[str, Any]:
     """As `analyse`, for a table that is not whole yet: its cells and curves alone; nothing is inferred.
 
     Args:
         table: the runs; levels, blocks and cells may be lacking.
-        plan: what was decided before.
-        curves, words: see `analyse`.
+        spec, curves: see `analyse`.
         reason: why nothing is inferred, told in the description of the analysis.
     """
-    if plan.negative_control is not None:
-        table = table.subset((table.frame[table.focus] != plan.negative_control).to_numpy())
-    curves = None if curves is None or curves.empty else _checked_curves(table, plan, curves)
+    if spec.negative_control is not None:
+        table = table.subset((table.frame[table.focus] != spec.negative_control).to_numpy())
+    curves = None if curves is None or curves.empty else _checked_curves(table, spec, curves)
     results: dict[str, Any] = dict.fromkeys(NAMES)
     results |= {
-        "cells": cells(table, plan.collapse_below),
+        "cells": cells(table, spec.collapse_below),
         "curves": _curve_bands(table, curves),
         "runs": _runs(table),
-        "analysis": _description(table, plan, words, {"contrasts": reason}),
+        "analysis": _description(table, spec, None, {"contrasts": reason}),
     }
     return {name: plain(value) for name, value in results.items()}
 
 
-def _of_full_cells(
-    table: RunTable, plan: Plan, contrasts: list[dict[str, Any]], absent: dict[str, str]
-) -> dict[str, Any]:
+def _of_full_cells(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any]:
     """The results that need a number in every cell; None where a cell has none, all of its runs having diverged."""
     if np.bincount(table.cell_index(), minlength=int(np.prod(table.shape))).min() == 0:
         absent["analysis of variance, mixed model, luck, ranks, checks and planning"] = "in a cell no run has a number"
         return dict.fromkeys(_NEED_FULL_CELLS)
     return {
-        "tuned": _tuned(table, plan),
-        "mixed": _mixed(table, plan, contrasts[0]["margin"] or None, absent),
+        "tuned": _tuned(table, spec),
+        "mixed": _mixed(table, spec, absent),
         "anova": anova(table, table.scales()[0]),
-        "luck": luck(table, plan.margin, _rng("luck"), alpha=plan.alpha, higher_is_better=table.higher_is_better),
-        "images": images(table, alpha=plan.alpha),
-        "ranks": _ranks(table, plan),
-        "counts": counts(table),
-        "diagnostics": diagnostics(table, plan.collapse_below, plan.alpha),
-        "power": _power(table, plan, absent),
+        "luck": luck(table, spec.margin, _rng("luck"), alpha=spec.alpha),
+        "images": images(table, alpha=spec.alpha),
+        "ranks": _ranks(table, spec),
+        "diagnostics": diagnostics(table, spec.collapse_below),
+        "power": _power(table, spec, absent),
     }
 
 
@@ -187,102 +143,84 @@ def _rng(part: str) -> np.random.Generator:
     return np.random.default_rng(list(part.encode()))
 
 
-def _followed(table: RunTable, plan: Plan) -> list[ContrastPath] | None:
+def _followed(table: RunTable, spec: AnalysisSpec) -> list[ContrastPath] | None:
     """The contrasts of a sequential study, look by look."""
-    if not plan.looks:
+    if not spec.looks:
         return None
     if table.block is None:
         raise StudyError("--looks needs a --block: what a sequential study adds are blocks")
-    return paths(table, plan.looks, margin=plan.margin, alpha=plan.alpha)
+    return paths(table, spec.looks, margin=spec.margin, alpha=spec.alpha)
 
 
-def _contrasts(table: RunTable, plan: Plan, followed: list[ContrastPath] | None) -> list[dict[str, Any]]:
-    """The primary contrasts, with the sign-flip test as their nonparametric twin."""
+def _contrasts(table: RunTable, spec: AnalysisSpec, followed: list[ContrastPath] | None) -> list[dict[str, Any]]:
+    """The primary contrasts; of a sequential study, what holds at its time of stopping."""
     rows = []
     for scale in table.scales():
-        found = compare_with_control(table, scale, **_settings(table, plan))
-        twin: list[dict[str, Any]] = [dict.fromkeys(_SIGN_FLIP)] * len(found)
-        if table.block is not None:
-            flips = sign_flip(block_differences(table, table.values(scale)), _rng("contrasts"))
-            numbers = zip(flips.p, flips.p_adjusted, flips.error, strict=True)
-            twin = [dict(zip(_SIGN_FLIP, values, strict=True)) for values in numbers]
-        for effect, more in zip(found, twin, strict=True):
-            row = {name: value for name, value in asdict(effect).items() if name != "cell"} | more
+        for effect in compare_with_control(table, scale, **_settings(spec)):
+            row = {name: value for name, value in asdict(effect).items() if name != "cell"}
             if followed is not None:
                 path = next(path for path in followed if path.level == effect.level)
-                row = row_at_any_time(table, row, path, plan.alpha)
+                row = row_at_any_time(table, row, path, spec.alpha)
             rows.append(row)
     return rows
 
 
-def _simple_effects(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
+def _simple_effects(table: RunTable, spec: AnalysisSpec) -> list[dict[str, Any]]:
     if not table.other_factors:
         return []
     return [
         asdict(effect)
         for scale in table.scales()
-        for effect in compare_with_control(table, scale, within_cells=True, **_settings(table, plan))
+        for effect in compare_with_control(table, scale, within_cells=True, **_settings(spec))
     ]
 
 
-def _interactions(table: RunTable, plan: Plan) -> list[dict[str, Any]]:
+def _interactions(table: RunTable, spec: AnalysisSpec) -> list[dict[str, Any]]:
     """How each contrast changes between the levels of each other factor. A change has no verdict of its own."""
     rows = []
     for scale in table.scales():
         for factor in table.other_factors:
             family = interaction_parts(table, factor)
             if family:
-                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(table, plan))]
+                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(spec))]
     return [{name: value for name, value in row.items() if name != "verdict"} for row in rows]
 
 
-def _settings(table: RunTable, plan: Plan) -> dict[str, Any]:
-    return {
-        "higher_is_better": table.higher_is_better,
-        "margin": plan.margin,
-        "alpha": plan.alpha,
-        "adjust": plan.adjust,
-    }
+def _settings(spec: AnalysisSpec) -> dict[str, Any]:
+    return {"margin": spec.margin, "alpha": spec.alpha, "adjust": spec.adjust}
 
 
-def _mixed(table: RunTable, plan: Plan, margin: float | None, absent: dict[str, str]) -> dict[str, Any] | None:
+def _mixed(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any] | None:
     # A factor with one level has nothing to test and no interaction.
     varying = replace(table, factors=tuple(name for name in table.factors if len(table.levels(name)) > 1))
     try:
-        return mixed_json(varying, random=plan.random, alpha=plan.alpha, margin=margin)
+        return mixed_json(varying, spec.random, alpha=spec.alpha)
     except StudyError as error:
-        if plan.random is not None:
+        if spec.random is not None:
             raise
         # The default terms may not suit a small table; the other results do not depend on them.
         absent["mixed"] = str(error)
         return None
 
 
-def _negative_control(table: RunTable, plan: Plan) -> dict[str, Any] | None:
-    if plan.negative_control is None:
+def _negative_control(table: RunTable, spec: AnalysisSpec) -> dict[str, Any] | None:
+    if spec.negative_control is None:
         return None
-    return negative_control(
-        table,
-        plan.negative_control,
-        margin=plan.margin,
-        alpha=plan.alpha,
-        collapse_below=plan.collapse_below,
-        higher_is_better=table.higher_is_better,
-    )
+    return negative_control(table, spec.negative_control, margin=spec.margin, alpha=spec.alpha)
 
 
-def _tuned(table: RunTable, plan: Plan) -> Tuned | None:
-    if plan.tune is None:
+def _tuned(table: RunTable, spec: AnalysisSpec) -> Tuned | None:
+    if spec.tune is None:
         return None
-    names = (plan.validation_successes, plan.validation_trials)
+    names = (spec.validation_successes, spec.validation_trials)
     lacking = [name for name in names if name not in table.frame]
     if lacking:
         raise StudyError(f"--tune needs the column {lacking[0]!r}, or name others with --validation-successes, -trials")
     k, n = (table.frame[name].to_numpy(dtype=float) for name in names)
-    return tuned(table, plan.tune, k / n, _rng("tuned"), margin=plan.margin, alpha=plan.alpha, adjust=plan.adjust)
+    return tuned(table, spec.tune, k / n, _rng("tuned"), margin=spec.margin, alpha=spec.alpha, adjust=spec.adjust)
 
 
-def _ranks(table: RunTable, plan: Plan) -> dict[str, Any] | None:
+def _ranks(table: RunTable, spec: AnalysisSpec) -> dict[str, Any] | None:
     """Friedman's test of the arms over blocks; rank 1 is the best."""
     if table.block is None:
         return None
@@ -292,40 +230,40 @@ def _ranks(table: RunTable, plan: Plan) -> dict[str, Any] | None:
     means = means[np.isfinite(means).all(axis=1)]
     if len(means) < 2:
         return None
-    found = asdict(friedman(-means if table.higher_is_better else means, plan.alpha))
+    found = asdict(friedman(-means if table.higher_is_better else means, spec.alpha))
     ranks = found.pop("mean_ranks")
     arms = [{"level": level, "mean_rank": float(rank)} for level, rank in zip(grid.arms, ranks, strict=True)]
     return {"scale": scale, "blocks": len(means), "arms": arms, **found}
 
 
-def _power(table: RunTable, plan: Plan, absent: dict[str, str]) -> dict[str, Any] | None:
+def _power(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any] | None:
     blocks = table.frame[table.block].nunique() if table.block else int(np.bincount(table.cell_index()).min())
-    unit = plan.margin or float(np.std(table.values(table.scales()[-1])))
-    aim = Aim(
+    unit = spec.margin or float(np.std(table.values(table.scales()[-1])))
+    target = PlanningTarget(
         seeds=max(int(blocks), 2),
-        margin=plan.margin,
+        margin=spec.margin,
         effects=tuple(factor * unit for factor in (0.5, 1.0, 2.0, 3.0)) if unit else (),
         contrasts=len(table.arms),
-        alpha=plan.alpha,
-        looks=plan.looks,
+        alpha=spec.alpha,
+        looks=spec.looks,
     )
     try:
-        return plan_from_pilot(table, aim)
+        return plan_from_pilot(table, target)
     except StudyError as error:
         absent["power"] = str(error)
         return None
 
 
-def _curve_contrasts(table: RunTable, plan: Plan, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
+def _curve_contrasts(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
     if curves is None or table.block is None:
         return None
-    return curve_contrasts(table, curves, _rng("curve_contrasts"), plan.alpha)
+    return curve_contrasts(table, curves, _rng("curve_contrasts"), spec.alpha)
 
 
 def _curve_bands(table: RunTable, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
     if curves is None:
         return None
-    return curve_bands(curves, table.factors, "successes", "trials", None if table.counts else "response")
+    return curve_bands(curves, table.factors, table.scales()[-1])
 
 
 def _runs(table: RunTable) -> pd.DataFrame:
@@ -336,12 +274,12 @@ def _runs(table: RunTable) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(table.factors, str))
 
 
-def _checked_curves(table: RunTable, plan: Plan, curves: pd.DataFrame) -> pd.DataFrame:
+def _checked_curves(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame) -> pd.DataFrame:
     """The curves of the table's arms, with the counts named `successes` and `trials`, or the number `response`."""
     names = (
-        {plan.validation_successes: "successes", plan.validation_trials: "trials"}
+        {spec.validation_successes: "successes", spec.validation_trials: "trials"}
         if table.counts
-        else {plan.validation_response: "response"}
+        else {spec.validation_response: "response"}
     )
     needed = [*table.factors, *([table.block] if table.block else []), "epoch", *names]
     lacking = [name for name in needed if name not in curves]
@@ -351,7 +289,9 @@ def _checked_curves(table: RunTable, plan: Plan, curves: pd.DataFrame) -> pd.Dat
     return curves.loc[arms, needed].rename(columns=names).dropna(subset=list(names.values()))
 
 
-def _description(table: RunTable, plan: Plan, words: Words | None, absent: dict[str, str]) -> dict[str, Any]:
+def _description(
+    table: RunTable, spec: AnalysisSpec, ended: Mapping[str, Any] | None, absent: dict[str, str]
+) -> dict[str, Any]:
     """What was analysed, and how: the first thing to read beside the results."""
     return {
         "schema": 1,
@@ -364,13 +304,12 @@ def _description(table: RunTable, plan: Plan, words: Words | None, absent: dict[
             "successes": table.successes,
             "trials": table.trials,
             "response": table.response,
-            "name": words.name if words else table.response or "accuracy",
-            "unit": words.unit if words else "",
+            "name": spec.name,
+            "unit": spec.unit,
             "better": "higher" if table.higher_is_better else "lower",
         },
         "scales": list(table.scales()),
-        "plan": plan,
-        "left_out": words.left_out if words else {},
-        "without_number": words.without_number if words else 0,
+        "plan": {name: getattr(spec, name) for name in _PLAN},
+        **(ended or {"left_out": {}, "without_number": 0}),
         "absent": absent,
     }

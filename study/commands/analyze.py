@@ -3,14 +3,9 @@
 import argparse
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from study.design.response import AnalysisSpec, analysis_spec
 from study.errors import StudyError
-
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from study.analysis.run import Plan
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -20,25 +15,27 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         description="Analyse a tidy table (CSV, TSV or Parquet) with one row a run; see docs/analysis-files.md.",
     )
     parser.add_argument("table", type=Path, metavar="TABLE", help="the table of runs")
+    parser.add_argument(
+        "--design", type=Path, metavar="FILE", help="a study's design.json, in place of all options below"
+    )
+    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the folder to write to")
+    parser.add_argument("--curves", type=Path, metavar="FILE", help="a table with one row for each run and epoch")
     parser.add_argument("--successes", metavar="COLUMN", help="count of successes, for example of right answers")
     parser.add_argument("--trials", metavar="COLUMN", help="count of trials")
     parser.add_argument("--response", metavar="COLUMN", help="a number as the outcome, instead of counts")
     parser.add_argument("--name", metavar="WORDS", help="what the outcome is called, as in 'validation loss'")
-    parser.add_argument("--unit", metavar="WORDS", default="", help="the unit of a response, as in nats or s")
+    parser.add_argument("--unit", metavar="WORDS", help="the unit of a response, as in nats or s")
     parser.add_argument(
         "--factor",
         action="append",
-        required=True,
         metavar="[NAME=]COLUMN",
         help="a factor, by another name if one is given; may be repeated",
     )
-    parser.add_argument("--block", required=True, metavar="COLUMN", help="what was replicated, as the seed; or none")
+    parser.add_argument("--block", metavar="COLUMN", help="what was replicated, as the seed; or none")
     parser.add_argument(
-        "--control", required=True, metavar="FACTOR=LEVEL", help="the level that its factor's others are compared with"
+        "--control", metavar="FACTOR=LEVEL", help="the level that its factor's others are compared with"
     )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the folder to write to")
-    parser.add_argument("--curves", type=Path, metavar="FILE", help="a table with one row for each run and epoch")
-    parser.add_argument("--alpha", type=float, default=0.05, help="level of tests (default 0.05)")
+    parser.add_argument("--alpha", type=float, help="level of tests (default 0.05)")
     parser.add_argument(
         "--margin-pp",
         type=float,
@@ -55,40 +52,31 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument(
         "--collapse-above", type=float, metavar="X", help="the same for a response of which lower is better"
     )
-    parser.add_argument(
-        "--better", choices=("higher", "lower"), default="higher", help="which response is better (default higher)"
-    )
+    parser.add_argument("--better", choices=("higher", "lower"), help="which response is better (default higher)")
     parser.add_argument(
         "--status",
         metavar="COLUMN",
         help="how each run ended, as trackers export it (default: State or status, if the table has one)",
     )
-    parser.add_argument(
-        "--adjust", choices=("max-t", "holm"), default="max-t", help="adjustment of p and intervals (default max-t)"
-    )
+    parser.add_argument("--adjust", choices=("max-t", "holm"), help="adjustment of p and intervals (default max-t)")
     parser.add_argument(
         "--looks",
         metavar="N,N,...",
         help="the study was sequential, looked at after so many blocks: tests that hold at any time of stopping",
     )
-    parser.add_argument("--random", metavar="TERMS", help='random terms of the mixed model, as "seed + seed:bn"')
+    parser.add_argument("--random", metavar="TERMS", help='random terms of the mixed model, as "seed + seed:norm"')
     parser.add_argument("--tune", metavar="FACTOR", help="compare each arm at its best level of this factor too")
     parser.add_argument(
         "--negative-control", metavar="LEVEL", help="a level that equals the control under other seeds (A/A)"
     )
     parser.add_argument(
-        "--validation-successes", metavar="COLUMN", default="validation_correct", help="for --tune and --curves"
+        "--validation-successes", metavar="COLUMN", help="for --tune and --curves (default validation_correct)"
     )
     parser.add_argument(
-        "--validation-trials", metavar="COLUMN", default="validation_trials", help="for --tune and --curves"
+        "--validation-trials", metavar="COLUMN", help="for --tune and --curves (default validation_trials)"
     )
     parser.add_argument(
-        "--validation-response", metavar="COLUMN", default="validation_response", help="for --curves of a response"
-    )
-    parser.add_argument(
-        "--describe",
-        metavar="REASON",
-        help="only describe cells and curves, as of a study that goes on; REASON is kept beside them",
+        "--validation-response", metavar="COLUMN", help="for --curves of a response (default validation_response)"
     )
     parser.set_defaults(run=run)
 
@@ -96,12 +84,33 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     # The matrices are small: more threads only get in each other's way, and their number would show in the last bits.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    from study.analysis import files
-    from study.analysis.run import Words, analyse, describe
-    from study.analysis.tracker_export import ended_runs
-    from study.stats.table import build_table, read_frame
+    from study.analysis import files, read
+    from study.analysis.run import analyse
 
     files.check_folder(arguments.out)
+    spec, names = _of_design(arguments) if arguments.design else _of_options(arguments)
+    table, export = read.read_runs(arguments.table, spec, names, arguments.status)
+    curves = read.read_curves(arguments.curves, spec, names)
+    files.write(analyse(table, spec, curves, read.ended(export)), arguments.out)
+
+
+def _of_design(arguments: argparse.Namespace) -> tuple[AnalysisSpec, None]:
+    from study import trainers
+    from study.design import plan
+
+    own = ("command", "run", "table", "design", "out", "curves", "status")
+    given = next((name for name, value in vars(arguments).items() if value is not None and name not in own), None)
+    if given is not None:
+        raise StudyError(f"--{given.replace('_', '-')}: does not go with --design, which says all that is to be known")
+    config = plan.read(arguments.design).config
+    return analysis_spec(config, trainers.choose(config).response()), None
+
+
+def _of_options(arguments: argparse.Namespace) -> tuple[AnalysisSpec, dict[str, str]]:
+    """The plan, and the names of the columns that have a role by the columns of the file."""
+    for option in ("factor", "block", "control"):
+        if getattr(arguments, option) is None:
+            raise StudyError(f"--{option}: missing; give it, or --design with a study's design.json")
     factors = dict(_named(text, "--factor") for text in arguments.factor)
     block = None if arguments.block == "none" else _named(arguments.block, "--block")
     focus, _, level = arguments.control.partition("=")
@@ -109,35 +118,27 @@ def run(arguments: argparse.Namespace) -> None:
         raise StudyError(
             f"--control {arguments.control}: write FACTOR=LEVEL with one of the factors {', '.join(factors)}"
         )
-    columns = {**factors, **(dict([block]) if block else {})}
-    frame = read_frame(arguments.table, levels=list(columns.values()))
-    try:
-        export = ended_runs(frame, arguments.status, arguments.response, list(columns.values()))
-        table = build_table(
-            _renamed(export.frame, columns),
-            factors=[focus, *(name for name in factors if name != focus)],
-            control=level,
-            block=block[0] if block else None,
-            successes=arguments.successes,
-            trials=arguments.trials,
-            response=arguments.response,
-            whole=arguments.describe is None,
-            higher_is_better=_higher(arguments),
-        )
-    except StudyError as error:
-        raise StudyError(f"{arguments.table}: {error}") from None
-    plan = _plan(arguments, table.counts)
-    curves = None
-    if arguments.curves:
-        curves = _renamed(read_frame(arguments.curves, levels=list(columns.values())), columns)
-    words = Words(
-        arguments.name or arguments.response or "accuracy", arguments.unit, export.left_out, export.without_number
+    counts = arguments.response is None
+    better = arguments.better or "higher"
+    if counts and better == "lower":
+        raise StudyError("--better lower does not go with counts: count what is wanted as successes")
+    if counts and arguments.unit:
+        raise StudyError(f"--unit {arguments.unit} does not go with counts, which are shown in per cent")
+    optional = ("unit", "better", "alpha", "adjust", "random", "tune", "negative_control", "successes", "trials")
+    columns = ("response", "validation_successes", "validation_trials", "validation_response")
+    spec = AnalysisSpec(
+        factors=(focus, *(name for name in factors if name != focus)),
+        control=level,
+        block=block[0] if block else None,
+        name=arguments.name or arguments.response or "accuracy",
+        margin=_margin(arguments, counts),
+        collapse_below=_collapse(arguments, better, counts),
+        looks=_looks(arguments.looks),
+        **{name: value for name in (*optional, *columns) if (value := getattr(arguments, name)) is not None},
     )
-    if arguments.describe is None:
-        found = analyse(table, plan, curves, words)
-    else:
-        found = describe(table, plan, curves, words, arguments.describe)
-    files.write(found, arguments.out)
+    if not 0 < spec.alpha < 1:
+        raise StudyError(f"--alpha {spec.alpha:g}: a level lies between 0 and 1, for example 0.05")
+    return spec, {column: name for name, column in [*factors.items(), *([block] if block else [])]}
 
 
 def _named(text: str, option: str) -> tuple[str, str]:
@@ -148,54 +149,25 @@ def _named(text: str, option: str) -> tuple[str, str]:
     return name, column if sign else name
 
 
-def _renamed(frame: "pd.DataFrame", columns: dict[str, str]) -> "pd.DataFrame":
-    """The table with columns that have a role under the names of their roles."""
-    found = {column: name for name, column in columns.items() if column in frame}
-    # A column that has such a name already, and no role, would be there twice.
-    taken = [name for name in columns if name in frame and name not in found]
-    return frame.drop(columns=taken).rename(columns=found) if any(k != v for k, v in found.items()) else frame
-
-
-def _higher(arguments: argparse.Namespace) -> bool:
-    if arguments.response is None and arguments.better == "lower":
-        raise StudyError("--better lower does not go with counts: count what is wanted as successes")
-    if arguments.response is None and arguments.unit:
-        raise StudyError(f"--unit {arguments.unit} does not go with counts, which are shown in per cent")
-    return bool(arguments.better == "higher")
-
-
-def _plan(arguments: argparse.Namespace, counts: bool) -> "Plan":
-    from study.analysis.run import Plan
-
-    if not 0 < arguments.alpha < 1:
-        raise StudyError(f"--alpha {arguments.alpha:g}: a level lies between 0 and 1, for example 0.05")
+def _margin(arguments: argparse.Namespace, counts: bool) -> float:
     mine, other = ("--margin-pp", "--margin") if counts else ("--margin", "--margin-pp")
     given = {"--margin-pp": arguments.margin_pp, "--margin": arguments.margin}
     if given[other] is not None:
-        kind = "counts" if counts else "a response"
-        raise StudyError(f"{other} does not go with {kind}; use {mine}")
-    margin = given[mine] if given[mine] is not None else (0.1 if counts else 0.0)
+        raise StudyError(f"{other} does not go with {'counts' if counts else 'a response'}; use {mine}")
+    margin: float = given[mine] if given[mine] is not None else (0.1 if counts else 0.0)
     if margin < 0:
         raise StudyError(f"{mine} {margin:g}: a margin is not negative")
-    bound, wrong = ("below", "above") if arguments.better == "higher" else ("above", "below")
+    return margin
+
+
+def _collapse(arguments: argparse.Namespace, better: str, counts: bool) -> float | None:
+    bound, wrong = ("below", "above") if better == "higher" else ("above", "below")
     if getattr(arguments, f"collapse_{wrong}") is not None:
-        raise StudyError(f"--collapse-{wrong} does not go with {arguments.better} being better; use --collapse-{bound}")
-    collapse_below = getattr(arguments, f"collapse_{bound}")
-    if counts and collapse_below is not None and not 0 <= collapse_below <= 1:
-        raise StudyError(f"--collapse-below {collapse_below:g}: a share of successes lies between 0 and 1")
-    return Plan(
-        alpha=arguments.alpha,
-        margin=margin,
-        collapse_below=collapse_below,
-        adjust=arguments.adjust,
-        random=arguments.random,
-        tune=arguments.tune,
-        validation_successes=arguments.validation_successes,
-        validation_trials=arguments.validation_trials,
-        validation_response=arguments.validation_response,
-        negative_control=arguments.negative_control,
-        looks=_looks(arguments.looks),
-    )
+        raise StudyError(f"--collapse-{wrong} does not go with {better} being better; use --collapse-{bound}")
+    found: float | None = getattr(arguments, f"collapse_{bound}")
+    if counts and found is not None and not 0 <= found <= 1:
+        raise StudyError(f"--collapse-below {found:g}: a share of successes lies between 0 and 1")
+    return found
 
 
 def _looks(text: str | None) -> tuple[int, ...]:

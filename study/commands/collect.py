@@ -19,8 +19,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from study import trainers
     from study.store import tables
 
     allocation = adaptive.read(arguments.decision).allocation if arguments.decision else None
-    found = tables.collect(plans.read(arguments.design), Store(arguments.store), arguments.partial, allocation)
+    plan, store = plans.read(arguments.design), Store(arguments.store)
+    found = tables.collect(plan, trainers.choose(plan.config), store, arguments.partial, allocation)
     tables.write(found, arguments.out)

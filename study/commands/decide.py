@@ -3,8 +3,10 @@
 import argparse
 from pathlib import Path
 
+from study import trainers
 from study.analysis import adaptive
 from study.design import plan as plans
+from study.design.response import analysis_spec
 from study.store.record import Store
 
 
@@ -18,6 +20,9 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    decision = adaptive.decide(plans.read(arguments.design), Store(arguments.store), arguments.seeds)
+    plan = plans.read(arguments.design)
+    trainer = trainers.choose(plan.config)
+    spec = analysis_spec(plan.config, trainer.response())
+    decision = adaptive.decide(plan, spec, trainer, Store(arguments.store), arguments.seeds)
     adaptive.write(decision, arguments.out)
     print(f"[study] {decision.line}")

@@ -4,15 +4,15 @@ import argparse
 import json
 import math
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from study.config import resolve as configuration
 from study.design import plan
-from study.design.factorial import cells, looks, seeds
+from study.design.factorial import looks, seeds
 from study.errors import StudyError
 
-# What the planning assumes before there are runs of one's own: the error rate that such networks usually reach on
-# MNIST, and a standard deviation between runs, on log odds of error, of a tenth.
-ASSUMED_ERROR_RATE, ASSUMED_RUN_SD = 0.016, 0.10
+if TYPE_CHECKING:
+    from study.trainers.base import Assumptions, Trainer
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -23,34 +23,42 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study import trainers
+    write(arguments.config, arguments.out)
 
-    if arguments.config.lstrip().startswith("{"):
+
+def write(text: str, folder: Path) -> "tuple[plan.Plan, Trainer]":
+    """Write the design of a configuration, given as JSON text or the path of a YAML file; print what is planned."""
+    from study import trainers
+    from study.store.record import Store
+    from study.trainers.resume import with_seconds_per_run
+
+    if text.lstrip().startswith("{"):
         try:
-            config = configuration.resolve(json.loads(arguments.config))
+            config = configuration.resolve(json.loads(text))
         except ValueError as error:
             raise StudyError(f"the configuration is not JSON ({error})") from None
     else:
-        config = configuration.load(arguments.config)
-    config = plan.settle(config, arguments.out, arguments.out.parent / "runs")
+        config = configuration.load(text)
     trainer = trainers.choose(config)
-    design = plan.Plan(config, trainer.origin())
-    trainer.check(cells(config))
-    plan.write(design, arguments.out)
+    config = with_seconds_per_run(config, trainer, folder, Store(folder.parent / "runs"))
+    design = plan.Plan(config, trainer.origin(), trainer.shared_levels())
+    trainer.check(design.cells())
+    plan.write(design, folder, trainer.words())
     most = ", at most," if looks(config) else ""
-    print(f"{len(design.runs())} runs{most} are planned." + (_outlook(design) if "trainer" not in config else ""))
+    assumed = trainer.assumptions()
+    print(f"{len(design.runs())} runs{most} are planned." + (_outlook(design, assumed) if assumed else ""))
+    return design, trainer
 
 
-def _outlook(design: plan.Plan) -> str:
-    """What the planned seeds of the built-in networks can show, in words for a terminal."""
+def _outlook(design: plan.Plan, assumed: "Assumptions") -> str:
+    """What the planned seeds can show, in words for a terminal."""
     from study.commands.power import describe
-    from study.stats.planning.power import Aim, plan_from_assumptions
-    from study.trainers.mnist import data
+    from study.stats.planning.power import PlanningTarget, plan_from_assumptions
 
     factors = design.config["design"]["factors"]
     (focus,) = design.config["design"]["control"]
     bounds = design.config["plan"]
-    aim = Aim(
+    target = PlanningTarget(
         seeds=len(seeds(design.config)),
         margin=bounds["margin_pp"],
         contrasts=len(factors[focus]) - 1,
@@ -58,7 +66,6 @@ def _outlook(design: plan.Plan) -> str:
         looks=looks(design.config),
     )
     grid = math.prod(len(levels) for name, levels in factors.items() if name != focus)
-    trials = len(data.load(design.config["data"]["source"]).test)
-    found = plan_from_assumptions(ASSUMED_RUN_SD, ASSUMED_ERROR_RATE, trials, grid, aim)
-    assumed = f"assuming {100 * ASSUMED_ERROR_RATE:g} % error and a run-to-run sd of {ASSUMED_RUN_SD:g} on log odds"
-    return f" What they can show, {assumed}:\n{describe(found)}"
+    found = plan_from_assumptions(assumed.run_sd, assumed.error_rate, assumed.trials, grid, target)
+    words = f"assuming {100 * assumed.error_rate:g} % error and a run-to-run sd of {assumed.run_sd:g} on log odds"
+    return f" What they can show, {words}:\n{describe(found)}"

@@ -25,38 +25,34 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study.cli import execute
-    from study.design import plan as plans
-    from study.design import response
+    from study.analysis import files, read
+    from study.analysis.run import analyse, describe
+    from study.commands import design, report
+    from study.design.response import analysis_spec
+    from study.store import tables
+    from study.store.record import Store
 
-    out = arguments.out
-    design, runs, curves = out / "design.json", out / "runs.parquet", out / "curves.parquet"
-    gap, mechanism = out / "statistics_gap.parquet", out / "mechanism.json"
+    out, store = arguments.out, Store(arguments.store)
     with redirect_stdout(sys.stderr):
-        execute(["design", arguments.config, "--out", str(out)])
-        execute(["collect", str(design), "--store", str(arguments.store), "--out", str(out), "--partial"])
-        plan = plans.read(design)
-        options = response.options(plan.config)
+        plan, trainer = design.write(arguments.config, out)
+        collected = tables.collect(plan, trainer, store, partial=True)
+        tables.write(collected, out)
+        spec = analysis_spec(plan.config, trainer.response())
         # A tuned comparison chooses on two seeds and judges on two others.
-        tuned = any(option.startswith("--tune=") for option in options)
-        reason = _too_early(plan, runs, 4 if tuned else 2)
-        if reason:
-            options.append(f"--describe={reason}")
-        execute(["analyze", str(runs), "--curves", str(curves), *options, "--out", str(out / "analysis")])
-        if "trainer" not in plan.config:
-            execute(["explain", str(design), "--runs", str(runs), "--gap", str(gap), "--out", str(mechanism)])
-    execute(["report", str(out)])
+        reason = _too_early(plan, set(collected.runs["run_id"]), 4 if spec.tune else 2)
+        table, _ = read.read_runs(out / "runs.parquet", spec, whole=not reason)
+        curves = read.read_curves(out / "curves.parquet", spec)
+        files.write(describe(table, spec, curves, reason) if reason else analyse(table, spec, curves), out / "analysis")
+        trainer.explain(plan, collected.runs, store, out)
+    report.write(out)
 
 
-def _too_early(plan: "Plan", runs: Path, needed: int) -> str:
+def _too_early(plan: "Plan", done: set[str], needed: int) -> str:
     """Why these runs allow no comparison, whatever the plan allows; empty if `needed` seeds are whole."""
-    import pandas as pd
+    from study.design.factorial import seeds
 
-    from study.design.factorial import cells, seeds
-
-    done = set(pd.read_parquet(runs, columns=["run_id"])["run_id"])
     finished = Counter(seed for run_id, _, seed in plan.runs() if run_id in done)
-    whole = sum(count == len(cells(plan.config)) for count in finished.values())
+    whole = sum(count == len(plan.cells()) for count in finished.values())
     if whole >= needed:
         return ""
     return f"{whole} of {len(seeds(plan.config))} seeds have a run in every cell; comparisons begin with {needed}"

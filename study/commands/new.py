@@ -6,8 +6,13 @@ from pathlib import Path
 
 from study.errors import StudyError
 
-PROJECT = Path(__file__).resolve().parents[2]
-STARTER = PROJECT / "study" / "starter"
+STARTER = Path(__file__).resolve().parents[1] / "starter"
+# Of the project: how Snakemake runs here and on a cluster, and what editors complete and check config.yaml with.
+COPIED = {
+    "profiles/default/profile.yaml": "profiles/default/profile.yaml",
+    "slurm/profile.yaml": "slurm/profile.yaml",
+    "workflow/schemas/trainer.schema.yaml": "config.schema.yaml",
+}
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,7 +27,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study.files import write_text
+    from study.files import PROJECT, write_text
 
     folder = arguments.folder
     name = folder.resolve().name
@@ -33,8 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder}: exists and is not empty; name a new folder, nothing is overwritten")
-    for template in sorted(STARTER.iterdir()):
-        if template.is_file():
-            text = template.read_text(encoding="utf-8").replace("@PROJECT@", str(PROJECT)).replace("@NAME@", name)
-            write_text(folder / template.name, text)
+    for template in sorted(path for path in STARTER.iterdir() if path.is_file()):
+        write_text(folder / template.name, template.read_text(encoding="utf-8").replace("@NAME@", name))
+    for source, target in COPIED.items():
+        write_text(folder / target, (PROJECT / source).read_text(encoding="utf-8"))
     print(f"{folder}: a study that runs as it is: cd {folder} && snakemake --cores 2")

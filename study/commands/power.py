@@ -137,7 +137,7 @@ def _from_pilot(arguments: argparse.Namespace) -> dict[str, Any]:
         trials=arguments.trials,
         response=arguments.response,
     )
-    return plan_from_pilot(table, _aim(arguments, len(table.arms), table.counts))
+    return plan_from_pilot(table, _target(arguments, len(table.arms), table.counts))
 
 
 def _from_assumptions(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -159,12 +159,12 @@ def _from_assumptions(arguments: argparse.Namespace) -> dict[str, Any]:
     cells = arguments.cells if arguments.cells is not None else 1
     if cells < 1:
         raise StudyError(f"--cells {cells}: at least one is needed")
-    aim = _aim(arguments, 4, counts=True)
-    return plan_from_assumptions(arguments.sd, arguments.error_rate, int(arguments.trials), cells, aim)
+    target = _target(arguments, 4, counts=True)
+    return plan_from_assumptions(arguments.sd, arguments.error_rate, int(arguments.trials), cells, target)
 
 
-def _aim(arguments: argparse.Namespace, contrasts: int, counts: bool) -> Any:
-    from study.stats.planning.power import Aim
+def _target(arguments: argparse.Namespace, contrasts: int, counts: bool) -> Any:
+    from study.stats.planning.power import PlanningTarget
 
     if arguments.contrasts is not None:
         contrasts = arguments.contrasts
@@ -186,7 +186,8 @@ def _aim(arguments: argparse.Namespace, contrasts: int, counts: bool) -> Any:
     for effect in effects:
         if effect <= 0:
             raise StudyError(f"--effect {effect:g}: a number above 0 is needed")
-    return Aim(arguments.seeds, margin, effects, contrasts, arguments.alpha, arguments.power, _looks(arguments))
+    looks = _looks(arguments)
+    return PlanningTarget(arguments.seeds, margin, effects, contrasts, arguments.alpha, arguments.power, looks)
 
 
 def _looks(arguments: argparse.Namespace) -> tuple[int, ...]:

@@ -19,13 +19,18 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
+    write(arguments.results_dir, arguments.out, arguments.figures)
+
+
+def write(results_dir: Path, out: Path | None = None, figures: Path | None = None) -> None:
+    """Write the page, and print the verdict and where the page is."""
     from study.report.page import build
     from study.report.results import read_results
     from study.report.verdict import verdict
 
-    explain = explanation(arguments.results_dir)
-    page = build(arguments.results_dir, arguments.out, arguments.figures, explain)
-    print(verdict(read_results(arguments.results_dir), explain).line)
+    explain = explanation(results_dir)
+    page = build(results_dir, out, figures, explain)
+    print(verdict(read_results(results_dir), explain).line)
     print(page)
 
 

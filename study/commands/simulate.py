@@ -78,11 +78,21 @@ def run(arguments: argparse.Namespace) -> None:
     print(f"{arguments.out}: {len(frame)} runs, {truth.seeds} seeds, scenario {arguments.scenario}")
     if arguments.analyze:
         from study.analysis import files
-        from study.analysis.run import Plan, analyse
+        from study.analysis.run import analyse
+        from study.design.response import AnalysisSpec
         from study.stats.table import build_table
 
         table = build_table(frame, list(truth.design), truth.arms[0], "seed", "test_correct", "test_trials")
-        files.write(analyse(table, Plan()), arguments.analyze)
+        spec = AnalysisSpec(
+            table.factors,
+            table.control,
+            "seed",
+            "test_correct",
+            "test_trials",
+            margin=0.1,
+            collapse_below=0.9,
+        )
+        files.write(analyse(table, spec), arguments.analyze)
         print(f"{arguments.analyze}: the analysis")
 
 

@@ -12,12 +12,14 @@ import yaml
 from study.errors import StudyError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console, RenderableType
 
-    from study.monitor.status import Status, Survey
+    from study.monitor.status import Status
 
-# One sign a run, where a line has room for the seeds.
-SIGNS = {"done": "[green]■[/]", "running": "[cyan]▶[/]", "failed": "[red]✗[/]", "missing": "[dim]·[/]"}
+# One mark a run, where a line has room for the seeds.
+MARKS = {"done": "[green]■[/]", "running": "[cyan]▶[/]", "failed": "[red]✗[/]", "missing": "[dim]·[/]"}
 WIDEST = 60
 
 
@@ -51,21 +53,21 @@ def run(arguments: argparse.Namespace) -> None:
     from rich import console as terminals
 
     from study.design import plan as plans
-    from study.monitor.status import Survey
+    from study.monitor.status import survey
     from study.store.record import Store
 
     if arguments.watch is not None and arguments.watch <= 0:
         raise StudyError(f"--watch {arguments.watch:g}: seconds are more than 0")
     folder = _folder(arguments.study)
-    survey = Survey(plans.read(folder / "design.json"), folder, Store(arguments.store or folder.parent / "runs"))
+    plan, store = plans.read(folder / "design.json"), Store(arguments.store or folder.parent / "runs")
     console = terminals.Console(highlight=False)
     if not console.is_terminal:
         # In a file or a pipe a line has the room that it needs.
         console.width = 1000
     if arguments.watch is None:
-        console.print(_page(survey.look(), folder))
+        console.print(_page(survey(plan, folder, store), folder))
     else:
-        _watch(survey, folder, console, arguments.watch)
+        _watch(lambda: survey(plan, folder, store), folder, console, arguments.watch)
 
 
 def _folder(study: Path) -> Path:
@@ -85,14 +87,14 @@ def _folder(study: Path) -> Path:
     return found
 
 
-def _watch(survey: "Survey", folder: Path, console: "Console", every: float) -> None:
+def _watch(look: "Callable[[], Status]", folder: Path, console: "Console", every: float) -> None:
     from rich.live import Live
 
-    status = survey.look()
+    status = look()
     with contextlib.suppress(KeyboardInterrupt), Live(_page(status, folder), console=console) as live:
         while status.count("done") < status.runs:
             time.sleep(every)
-            status = survey.look()
+            status = look()
             live.update(_page(status, folder), refresh=True)
 
 
@@ -113,8 +115,8 @@ def _page(status: "Status", folder: Path) -> "RenderableType":
         table.add_column("seed by seed", no_wrap=True)
     for row in status.rows:
         counts = [str(row.count(state) or "") for state in STATES]
-        signs = ["".join(SIGNS[state] for state in row.states)] if drawn else []
-        table.add_row(*map(str, row.levels.values()), *counts, *signs)
+        marks = ["".join(MARKS[state] for state in row.states)] if drawn else []
+        table.add_row(*map(str, row.levels.values()), *counts, *marks)
     bar = Table.grid()
     bar.add_row(ProgressBar(total=status.runs, completed=status.count("done"), width=WIDEST))
     return Group(_headline(status), bar, table, *_last_words(status, folder))
@@ -128,7 +130,7 @@ def _headline(status: "Status") -> str:
 def _left(status: "Status") -> str:
     from study.words import duration
 
-    if status.count("done") == status.runs or status.core_seconds_left is None:
+    if status.count("done") == status.runs:
         return ""
     if status.seconds_left is None:
         return f"; {duration(status.core_seconds_left)} left for one core, none is at work"

@@ -30,16 +30,17 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> None:
     from study import trainers
+    from study.trainers.base import in_words
 
     terminal = _divert(arguments.log) if arguments.log else sys.stderr
     plan = plans.read(arguments.design)
     store = Store(arguments.store)
     job = plan.job(arguments.trajectory, arguments.seeds)
+    trainer = trainers.choose(plan.config)
 
     def tell(job: Job, seed: int, record: Record) -> None:
-        print(progress.line(plan, store, job, seed, record), file=terminal, flush=True)
+        print(progress.line(plan, store, job, seed, in_words(record, trainer)), file=terminal, flush=True)
 
-    trainer = trainers.choose(plan.config)
     about = {"trajectory": job.trajectory, "seeds": list(job.seeds), "at_once": arguments.processes}
     with heartbeat.beating(arguments.manifest.with_suffix(heartbeat.SUFFIX), about):
         in_processes(job, arguments.processes, lambda part: trainer.train(part, plan, store, tell))

@@ -5,8 +5,11 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from study.errors import StudyError
+
 if TYPE_CHECKING:
     from study.store.verification import Comparison
+    from study.trainers.base import Trainer
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -21,45 +24,48 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     import numpy as np
 
+    from study import trainers
     from study.design import plan as plans
-    from study.errors import StudyError
     from study.store.record import Store
     from study.store.verification import verify
 
     plan = plans.read(arguments.results_dir / "design.json")
     store = Store(arguments.store or arguments.results_dir.parent / "runs")
+    trainer = trainers.choose(plan.config)
+    rng = np.random.default_rng(arguments.rng_seed)
     with tempfile.TemporaryDirectory() as scratch:
-        comparisons = verify(plan, store, arguments.trainings, np.random.default_rng(arguments.rng_seed), Path(scratch))
+        comparisons = verify(plan, trainer.train, store, arguments.trainings, rng, Path(scratch))
     if not comparisons:
         raise StudyError(f"{arguments.results_dir}: no finished training to verify; run `snakemake` first")
-    broken = 0
+    (focus,) = plan.config["design"]["control"]
     for comparison in comparisons:
         record = comparison.record
-        focus = next(iter(plan.config["design"]["control"]))
-        name = f"{record.id} ({focus} {record.settings[focus]}, seed {record.seed})"
-        if comparison.same_bits:
-            print(f"{name}: the same bits")
-            continue
-        broken += comparison.same_circumstances
-        where = "" if comparison.same_circumstances else f", trained on {record.provenance['processor']}"
-        print(f"{name}: other bits{where}; {_apart(comparison)}")
+        print(f"{record.id} ({focus} {record.settings[focus]}, seed {record.seed}): {_verdict(comparison, trainer)}")
     same = sum(comparison.same_bits for comparison in comparisons)
     print(f"{same} of {len(comparisons)} runs have the same bits")
+    broken = sum(comparison.same_provenance and not comparison.same_bits for comparison in comparisons)
     if broken:
         raise StudyError(
             f"{broken} runs differ although processor and versions are the same: "
             + (
                 "the trainer is not deterministic, or reads a file that trainer.files does not name"
-                if "trainer" in plan.config
+                if trainer.version is None
                 else "the engine changed without a new ENGINE_VERSION, or it is not deterministic here"
             )
         )
 
 
-def _apart(comparison: "Comparison") -> str:
-    """How far the two runs are apart, in words."""
-    found = comparison.differences()
-    if not found:
-        return f"{comparison.record.in_words()} then, {comparison.again.in_words()} now"
-    accuracy = ", ".join(f"{way} {value:+.2f} pp" for way, value in found["accuracy_pp"].items())
-    return f"{found['images']} test images differ, accuracy {accuracy}"
+def _verdict(comparison: "Comparison", trainer: "Trainer") -> str:
+    """Whether the bits are the same, and if not, how far the two runs are apart."""
+    from study.trainers.base import in_words
+
+    if comparison.same_bits:
+        return "the same bits"
+    record, again = comparison.record, comparison.again
+    where = "" if comparison.same_provenance else f", trained on {record.provenance['processor']}"
+    text = f"other bits{where}; {in_words(record, trainer)} then, {in_words(again, trainer)} now"
+    then, now = (trainer.columns(run).get("correct_bits") for run in (record, again))
+    if then is None or now is None:
+        return text
+    apart = (int.from_bytes(then) ^ int.from_bytes(now)).bit_count()
+    return f"{text}, {apart} trials came out otherwise"

@@ -7,11 +7,15 @@ import hashlib
 import itertools
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from study.design import job_size
 from study.design.levels import level_text
+
+# By factor, the levels that one training serves together, as the trainer has them (`study.trainers.base.Trainer`).
+SharedLevels = Mapping[str, Sequence[Any]]
 
 # Settings of `training` that no result depends on.
 CONVENIENCES = ("checkpoint_every",)
@@ -63,10 +67,10 @@ class Job:
     def key(self, fingerprint: str) -> str:
         """8 hexadecimal digits that change with anything that would change one of the job's runs.
 
-        `fingerprint` is the trainer's (`study.trainers.Trainer`).
+        `fingerprint` is the trainer's (`study.trainers.base.Trainer`).
 
         They are part of the name of the job's output, so that Snakemake sees a changed job as a missing file, which it
-        notices in every case. (A changed parameter it overlooks if the job's design is written anew in the same call.)
+        notices in every case. (It overlooks a changed parameter if the job's design is written in the same call.)
         """
         identity = [[[cell.settings, cell.seed_offset] for cell in self.cells], self.seeds, fingerprint]
         return hashlib.sha256(canonical(identity)).hexdigest()[:8]
@@ -81,7 +85,7 @@ def factors(config: dict[str, Any]) -> dict[str, list[Any]]:
     return declared | {focus: [*declared[focus], NEGATIVE_CONTROL]}
 
 
-def cells(config: dict[str, Any]) -> list[Cell]:
+def cells(config: dict[str, Any], shared: SharedLevels) -> list[Cell]:
     """Cross all factors of a resolved configuration, in the order of the configuration, the last factor fastest."""
     crossed = factors(config)
     ((focus, control),) = config["design"]["control"].items()
@@ -92,7 +96,7 @@ def cells(config: dict[str, Any]) -> list[Cell]:
         chosen = config.get("training", {}) | levels | ({focus: control} if again else {})
         settings = {name: value for name, value in chosen.items() if name not in CONVENIENCES}
         offset = (OTHER_SEEDS if again else 0) + (0 if block(config) else _seeds_of_its_own(settings))
-        result.append(Cell(levels, settings, _trajectory(levels, settings, config), offset))
+        result.append(Cell(levels, settings, _trajectory(levels, shared), offset))
     return result
 
 
@@ -107,14 +111,11 @@ def _seeds_of_its_own(settings: dict[str, Any]) -> int:
     return int(hashlib.sha256(canonical(settings)).hexdigest()[:7], 16)
 
 
-def _trajectory(levels: dict[str, Any], settings: dict[str, Any], config: dict[str, Any]) -> str:
-    # BN implementations differ in their inference statistics alone, so one training carries all of them.
-    shared = (
-        config["execution"].get("share_trajectories")
-        and settings["bn"] != "none"
-        and levels.get("bn") == settings["bn"]
+def _trajectory(levels: dict[str, Any], shared: SharedLevels) -> str:
+    name = "_".join(
+        f"{factor}~{'shared' if level in shared.get(factor, ()) else _in_a_path(level)}"
+        for factor, level in levels.items()
     )
-    name = "_".join(f"{n}~{'shared' if shared and n == 'bn' else _in_a_path(level)}" for n, level in levels.items())
     # A folder's name has at most 255 characters, and Snakemake adds its own.
     return name if len(name) <= 160 else f"{name[:150]}~{_digest(name)}"
 
@@ -149,14 +150,13 @@ def planned_looks(start: int, step: int, most: int) -> tuple[int, ...]:
     return (*range(start, most, step), most)
 
 
-def jobs(config: dict[str, Any]) -> list[Job]:
+def jobs(config: dict[str, Any], shared: SharedLevels) -> list[Job]:
     """Pack all runs into jobs: each trajectory's seeds in blocks of `job_size.seeds_per_job`, from the first.
 
     The blocks' bounds do not depend on the number of seeds, so more seeds mean more jobs, not other jobs; only a last,
     shorter block is replaced by a full one. In a sequential design blocks end at every look.
     """
-    crossed = cells(config)
-    size = job_size.seeds_per_job(config["execution"], [cell.settings for cell in crossed])
+    size = job_size.seeds_per_job(config["execution"])
     values = seeds(config)
     ends = [0, *(looks(config) or (len(values),))]
     blocks = [
@@ -165,15 +165,10 @@ def jobs(config: dict[str, Any]) -> list[Job]:
         for start in range(first, end, size)
     ]
     by_trajectory: dict[str, list[Cell]] = {}
-    for cell in crossed:
+    for cell in cells(config, shared):
         by_trajectory.setdefault(cell.trajectory, []).append(cell)
     # Block by block, so that an unfinished study has all cells of its first seeds.
     return [Job(name, tuple(members), block) for block in blocks for name, members in by_trajectory.items()]
-
-
-def minutes_allowed(config: dict[str, Any], job: Job) -> int:
-    """The time limit of a job, in minutes."""
-    return job_size.minutes_allowed(config["execution"], [cell.settings for cell in job.cells], len(job.seeds))
 
 
 def run_id(settings: dict[str, Any], seed: int, origin: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""The sign of a job under way: a small file that is touched for as long as the job lives."""
+"""The heartbeat of a job under way: a small file that is touched for as long as the job lives."""
 
 import contextlib
 import datetime
@@ -22,13 +22,13 @@ INTERVAL, SILENCE = 20.0, 120.0
 
 
 @dataclass(frozen=True)
-class Sign:
+class Heartbeat:
     """What a job left about itself.
 
     Attributes:
         about: what the job said when it began.
         error: why it ended; None while it lives.
-        when: its last sign, in seconds since the epoch.
+        when: its last beat, in seconds since the epoch.
     """
 
     about: dict[str, Any]
@@ -38,9 +38,9 @@ class Sign:
 
 @contextlib.contextmanager
 def beating(path: Path, about: dict[str, Any]) -> Iterator[None]:
-    """Keep a sign of life at `path` while the body runs; it goes when the body succeeds, and tells why when it fails.
+    """Keep a heartbeat at `path` while the body runs; it goes when the body succeeds, and tells why when it fails.
 
-    The sign is a convenience: that it cannot be written, on a full disk for example, stops nothing.
+    It is a convenience: that it cannot be written, on a full disk for example, stops nothing.
     """
     content = about | {"host": platform.node(), "process": os.getpid(), "slurm_job": os.environ.get("SLURM_JOB_ID")}
     _write(path, content)
@@ -66,8 +66,8 @@ def beating(path: Path, about: dict[str, Any]) -> Iterator[None]:
         thread.join()
 
 
-def read(path: Path) -> Sign | None:
-    """The sign at `path`; None if it has gone meanwhile, or is no sign."""
+def read(path: Path) -> Heartbeat | None:
+    """The heartbeat at `path`; None if it has gone meanwhile, or is none."""
     try:
         when = path.stat().st_mtime
         about = json.loads(path.read_text(encoding="utf-8"))
@@ -78,7 +78,7 @@ def read(path: Path) -> Sign | None:
     if error is None and time.time() - when > SILENCE:
         last = datetime.datetime.fromtimestamp(when).astimezone().strftime("%Y-%m-%d %H:%M")
         error = f"no sign of life since {last} ({where}): killed, or its node is lost"
-    return Sign(about, error, when)
+    return Heartbeat(about, error, when)
 
 
 def _write(path: Path, content: dict[str, Any]) -> None:

@@ -1,22 +1,24 @@
-"""How far a study is, cell by cell, told from its design, its store and the signs of its jobs.
+"""How far a study is, cell by cell, told from its design, its store and the heartbeats of its jobs.
 
 Nothing is asked of Snakemake or of a scheduler, so it can be told while the study runs, by anyone who sees the files.
 """
 
-import json
 import statistics
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from study.analysis import adaptive
-from study.design.factorial import factors, looks
+from study.design.factorial import Cell, factors
 from study.design.plan import Plan
+from study.errors import StudyError
 from study.monitor import heartbeat
 from study.store.record import Store
 
 DONE, RUNNING, FAILED, MISSING = STATES = ("done", "running", "failed", "missing")
+Runs = list[tuple[str, Cell, int]]
 # Of each trajectory, so many records tell how long a training takes.
 SAMPLE = 3
 
@@ -50,7 +52,7 @@ class Status:
         factors: their names.
         rows: one a cell, in the order of the design.
         trainings_at_once: how many trainings are under way.
-        core_seconds_left: how long what is left would take one core; None as long as nothing tells.
+        core_seconds_left: how long what is left would take one core.
         failure: the last one.
     """
 
@@ -58,7 +60,7 @@ class Status:
     factors: tuple[str, ...]
     rows: tuple[Row, ...]
     trainings_at_once: int
-    core_seconds_left: float | None
+    core_seconds_left: float
     failure: Failure | None
 
     def count(self, state: str) -> int:
@@ -70,87 +72,68 @@ class Status:
 
     @property
     def seconds_left(self) -> float | None:
-        """With as many trainings at once as there are now."""
-        if self.core_seconds_left is None or not self.trainings_at_once:
-            return None
-        return self.core_seconds_left / self.trainings_at_once
+        """With as many trainings at once as there are now; None with none."""
+        return self.core_seconds_left / self.trainings_at_once if self.trainings_at_once else None
 
 
-class Survey:
-    """Looks at a study as often as it is asked to; what the design says is worked out once."""
+def survey(plan: Plan, folder: Path, store: Store) -> Status:
+    """The state of every run now; of a sequential study, of every run that it has asked for so far.
 
-    def __init__(self, plan: Plan, folder: Path, store: Store) -> None:
-        self._plan = plan
-        self._folder = folder
-        self._store = store
-        self._runs = plan.runs(adaptive.asked_for(plan.config, folder))
-        self._seconds: dict[str, list[float]] = {}
+    Args:
+        folder: the study's.
+    """
+    runs = plan.runs(adaptive.asked_for(plan.config, folder))
+    recorded = store.recorded()
+    states = {run_id: DONE if run_id in recorded else MISSING for run_id, _, _ in runs}
+    lacking: dict[tuple[str, int], list[str]] = {}
+    for run_id, cell, seed in runs:
+        if run_id not in recorded:
+            lacking.setdefault((cell.trajectory, seed), []).append(run_id)
+    under_way = 0
+    failures = []
+    for path in sorted((folder / "train").glob(f"*/*{heartbeat.SUFFIX}")):
+        beat = heartbeat.read(path)
+        if beat is None:
+            continue
+        trajectory = beat.about["trajectory"]
+        # A job trains its seeds in order, so many at once; the first without records are those it is at.
+        seeds = [seed for seed in beat.about["seeds"] if (trajectory, seed) in lacking][: beat.about["at_once"]]
+        for seed in seeds:
+            for run_id in lacking[trajectory, seed]:
+                if states[run_id] != RUNNING:
+                    states[run_id] = FAILED if beat.error else RUNNING
+        if beat.error and seeds:
+            log = folder / "logs/train" / path.parent.name / f"{path.stem}.log"
+            failures.append(Failure(f"{trajectory}, seed {seeds[0]}", beat.error, beat.when, log))
+        elif seeds:
+            under_way += len(seeds)
+    left = Counter(trajectory for trajectory, _ in lacking)
+    seconds = _seconds_a_training(plan, runs, store, recorded) if lacking else {}
+    return Status(
+        name=plan.name,
+        factors=tuple(factors(plan.config)),
+        rows=_rows(runs, states),
+        trainings_at_once=under_way,
+        core_seconds_left=sum(count * seconds[trajectory] for trajectory, count in left.items()),
+        failure=max(failures, key=lambda failure: failure.when, default=None),
+    )
 
-    def look(self) -> Status:
-        """The state of every run now; of a sequential study, of every run that it has asked for so far."""
-        if looks(self._plan.config):
-            self._runs = self._plan.runs(adaptive.asked_for(self._plan.config, self._folder))
-        recorded = self._store.recorded()
-        states = {run_id: DONE if run_id in recorded else MISSING for run_id, _, _ in self._runs}
-        lacking: dict[tuple[str, int], list[str]] = {}
-        for run_id, cell, seed in self._runs:
-            if run_id not in recorded:
-                lacking.setdefault((cell.trajectory, seed), []).append(run_id)
-        under_way = 0
-        failures = []
-        for path in sorted((self._folder / "train").glob(f"*/*{heartbeat.SUFFIX}")):
-            sign = heartbeat.read(path)
-            if sign is None:
-                continue
-            trajectory = sign.about["trajectory"]
-            # A job trains its seeds in order, so many at once; the first without records are those it is at.
-            seeds = [seed for seed in sign.about["seeds"] if (trajectory, seed) in lacking][: sign.about["at_once"]]
-            for seed in seeds:
-                for run_id in lacking[trajectory, seed]:
-                    if states[run_id] != RUNNING:
-                        states[run_id] = FAILED if sign.error else RUNNING
-            if sign.error and seeds:
-                failures.append(self._failure(path, trajectory, seeds[0], sign))
-            elif seeds:
-                under_way += len(seeds)
-        return Status(
-            name=self._plan.name,
-            factors=tuple(factors(self._plan.config)),
-            rows=self._rows(states),
-            trainings_at_once=under_way,
-            core_seconds_left=self._core_seconds_left(lacking, recorded),
-            failure=max(failures, key=lambda failure: failure.when, default=None),
-        )
 
-    def _rows(self, states: dict[str, str]) -> tuple[Row, ...]:
-        by_cell: dict[int, tuple[dict[str, Any], list[str]]] = {}
-        for run_id, cell, _ in self._runs:
-            by_cell.setdefault(id(cell), (cell.levels, []))[1].append(states[run_id])
-        return tuple(Row(levels, tuple(found)) for levels, found in by_cell.values())
+def _seconds_a_training(plan: Plan, runs: Runs, store: Store, recorded: set[str]) -> dict[str, float]:
+    """How long a training of each trajectory takes: as its first records have it, else as others, else as planned."""
+    known: dict[str, list[float]] = {cell.trajectory: [] for _, cell, _ in runs}
+    for run_id, cell, _ in runs:
+        if run_id in recorded and len(known[cell.trajectory]) < SAMPLE:
+            with suppress(StudyError):
+                cost = store.load(run_id).cost
+                known[cell.trajectory].append(cost["training_seconds"] + cost["evaluation_seconds"])
+    medians = {trajectory: statistics.median(seconds) for trajectory, seconds in known.items() if seconds}
+    other = statistics.mean(medians.values()) if medians else plan.config["execution"]["seconds_per_run"]
+    return dict.fromkeys(known, other) | medians
 
-    def _failure(self, path: Path, trajectory: str, seed: int, sign: heartbeat.Sign) -> Failure:
-        log = self._folder / "logs/train" / path.parent.name / f"{path.stem}.log"
-        return Failure(f"{trajectory}, seed {seed}", str(sign.error), sign.when, log)
 
-    def _core_seconds_left(self, lacking: dict[tuple[str, int], list[str]], recorded: set[str]) -> float | None:
-        if not lacking:
-            return 0.0
-        for run_id, cell, _ in self._runs:
-            known = self._seconds.setdefault(cell.trajectory, [])
-            if len(known) < SAMPLE and run_id in recorded:
-                known.extend(self._cost(run_id))
-        medians = {name: statistics.median(known) for name, known in self._seconds.items() if known}
-        if not medians:
-            planned = self._plan.config["execution"]["seconds_per_run"]
-            return None if planned == "auto" else len(lacking) * float(planned)
-        other = statistics.mean(medians.values())
-        left = Counter(trajectory for trajectory, _ in lacking)
-        return sum(count * medians.get(trajectory, other) for trajectory, count in left.items())
-
-    def _cost(self, run_id: str) -> list[float]:
-        """How long the training of a recorded run took; nothing if its record cannot be read."""
-        try:
-            cost = json.loads(self._store.path(run_id).read_text(encoding="utf-8"))["cost"]
-            return [cost["training_seconds"] + cost["evaluation_seconds"]]
-        except (OSError, ValueError, KeyError, TypeError):
-            return []
+def _rows(runs: Runs, states: dict[str, str]) -> tuple[Row, ...]:
+    by_cell: dict[int, tuple[dict[str, Any], list[str]]] = {}
+    for run_id, cell, _ in runs:
+        by_cell.setdefault(id(cell), (cell.levels, []))[1].append(states[run_id])
+    return tuple(Row(levels, tuple(found)) for levels, found in by_cell.values())

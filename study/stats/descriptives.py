@@ -6,10 +6,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.stats.collapse.rates import collapsed_runs, diverged_runs
 from study.stats.table import RunTable, level_name, on_scale
 
-QUANTILES = {"q10": 0.1, "q25": 0.25, "median": 0.5, "q75": 0.75, "q90": 0.9}
+QUANTILES = {"q10": 0.1, "median": 0.5, "q90": 0.9}
 
 
 def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]:
@@ -17,8 +16,7 @@ def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]
 
     Args:
         table: the runs.
-        collapse_below: the share of successes (0 to 1; the response's own unit if `table` has no counts) that a
-            collapsed run is worse than. None: only diverged runs count as collapsed.
+        collapse_below: see `RunTable.collapsed`.
 
     Returns:
         One dict a cell: `levels` (factor -> level), `runs`, `diverged`, `collapsed` (diverged runs included), and
@@ -27,8 +25,8 @@ def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]
         number, and a cell without any has None.
     """
     values = table.values(table.scales()[-1])
-    collapsed = collapsed_runs(table, collapse_below)
-    diverged = diverged_runs(table)
+    collapsed = table.collapsed(collapse_below)
+    diverged = table.diverged()
     rows = []
     for levels, index in _cells_of(table.frame, table.factors):
         here = values[index]
@@ -49,31 +47,24 @@ def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]
     return rows
 
 
-def curve_bands(
-    curves: pd.DataFrame,
-    factors: Sequence[str],
-    successes: str | None = "validation_correct",
-    trials: str | None = "validation_trials",
-    response: str | None = None,
-) -> list[dict[str, Any]]:
-    """Quantiles over runs of the accuracy, or of the response, after each epoch, cell by cell.
+def curve_bands(curves: pd.DataFrame, factors: Sequence[str], scale: str) -> list[dict[str, Any]]:
+    """Quantiles over runs of the outcome after each epoch, cell by cell.
 
     Args:
-        curves: one row a run and epoch, with the factors' columns, `epoch`, and the counts.
+        curves: one row a run and epoch, with the factors' columns, `epoch`, and the counts `successes` and `trials` or
+            the `response`. Rows without a number are left out.
         factors: the factor columns.
-        successes, trials: the columns of counts that the accuracy is made from. Rows without them are left out.
-        response: the column of a numeric response, in place of the counts.
+        scale: "pp" (the accuracy in per cent) or "response".
 
     Returns:
         One dict a cell and epoch: `levels` (factor -> level), `epoch`, `runs` (that have a value there), and `q10`,
-        `q25`, `median`, `q75`, `q90` of the accuracy in per cent, or of the response (linear interpolation between
-        order statistics). They are pointwise: 80 % of runs lie between q10 and q90 at one epoch, not over all epochs at
-        once.
+        `median`, `q90` (linear interpolation between order statistics). They are pointwise: 80 % of runs lie between
+        q10 and q90 at one epoch, not over all epochs at once.
     """
     rows = []
     for levels, index in _cells_of(curves, factors):
         cell = curves.iloc[index]
-        values = on_scale(cell, "pp" if response is None else "response", successes, trials, response)
+        values = on_scale(cell, scale, "successes", "trials", "response")
         for epoch, here in pd.Series(values, index=cell.index).dropna().groupby(cell["epoch"]):
             quantiles = np.quantile(here.to_numpy(), list(QUANTILES.values()))
             rows.append(

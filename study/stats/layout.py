@@ -79,6 +79,26 @@ def block_means(values: np.ndarray) -> np.ndarray:
     return means
 
 
+def residuals(flat: np.ndarray, blocks: bool) -> tuple[np.ndarray, int]:
+    """Residuals (cells, blocks) of least squares on cells, and blocks if wanted, with NaN where there is no run; df.
+
+    The blocks are eliminated from the normal equations, so a system of the cells' size is solved.
+    """
+    present = ~np.isnan(flat)
+    filled = np.where(present, flat, 0.0)
+    per_cell, per_block = present.sum(axis=1), present.sum(axis=0)
+    if not blocks:
+        means = filled.sum(axis=1) / per_cell
+        return np.where(present, flat - means[:, None], np.nan), int(present.sum() - len(flat))
+    filled = filled - filled.sum() / present.sum() * present
+    share = present / per_block
+    reduced = np.diag(per_cell.astype(float)) - share @ present.T
+    right = filled.sum(axis=1) - share @ filled.sum(axis=0)
+    cell, _, rank, _ = np.linalg.lstsq(reduced, right, rcond=1e-10)
+    block = (filled - present * cell[:, None]).sum(axis=0) / per_block
+    return np.where(present, filled - cell[:, None] - block, np.nan), int(present.sum() - rank - flat.shape[1])
+
+
 def at_runs(table: RunTable, frame: pd.DataFrame, values: np.ndarray) -> np.ndarray:
     """The mean of the `values` of a longer table's rows that belong to each run, shape (runs,); NaN if there are none.
 

@@ -120,6 +120,32 @@ class RunTable:
         """The table with the runs where `keep` (a mask, shape (runs,)) is true. The levels stay; cells may be empty."""
         return replace(self, frame=self.frame[keep].reset_index(drop=True))
 
+    def better_is_higher(self, scale: str) -> bool:
+        """Whether a higher value on one of `scales()` is better."""
+        return self.higher_is_better and scale != "log_odds"
+
+    def diverged(self) -> np.ndarray:
+        """Which runs have the status "diverged", shape (runs,); none if the table has no `status`."""
+        return _diverged(self.frame)
+
+    def collapsed(self, threshold: float | None) -> np.ndarray:
+        """Which runs collapsed, shape (runs,): diverged, or worse than `threshold`.
+
+        The threshold is a share of successes (0 to 1), or a number in the response's own unit if the table has no
+        counts. None: a run collapses by diverging alone.
+        """
+        if threshold is None:
+            return self.diverged()
+        level = 100.0 * threshold if self.counts else threshold
+        values = self.values(self.scales()[-1])
+        return self.diverged() | (values < level if self.higher_is_better else values > level)
+
+    def with_outcome(self, values: np.ndarray) -> "RunTable":
+        """The same runs with `values`, shape (runs,), as their response, in the column that held the outcome."""
+        name = str(self.successes or self.response)
+        frame = self.frame.assign(**{name: values})
+        return replace(self, frame=frame, successes=None, trials=None, response=name)
+
     def measured(self) -> "RunTable":
         """The runs that have a finite outcome; all of them, but where runs diverged without a number."""
         return self.subset(np.isfinite(self.values(self.scales()[-1])))

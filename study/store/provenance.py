@@ -1,10 +1,58 @@
-"""Where and with what a run was made: the commit, the processor."""
+"""Where, when and with what a run was made."""
 
+import datetime
+import functools
+import os
 import platform
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from study.design.plan import Plan
+
+# Set by the Snakefile, so that all jobs of one call of Snakemake measure from one moment; and the cores of this machine
+# that the call may use, empty if its jobs run elsewhere.
+STARTED = "STUDY_STARTED"
+CORES = "STUDY_CORES"
 
 
+def provenance(plan: "Plan", source: Path, versions: Mapping[str, str], device: str | None = None) -> dict[str, Any]:
+    """The provenance of a run that ends now.
+
+    Args:
+        source: a folder within the checkout of the code that trained.
+        versions: of what decides a result's last bits, by package; Python's is added.
+        device: what it was trained on, "cpu" or "gpu"; None if that is not known.
+
+    Returns:
+        `study`, `plan_digest`, `commit`, `call` (see `call`), `host`, `processor`, `device`, `versions`, and
+        `finished`, the time in UTC.
+    """
+    return {
+        "study": plan.name,
+        "plan_digest": plan.digest,
+        "commit": commit(source),
+        "call": call(),
+        "host": platform.node(),
+        "processor": processor(),
+        "device": device,
+        "versions": {"python": platform.python_version(), **versions},
+        "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def call() -> dict[str, Any] | None:
+    """When the call of Snakemake that this process belongs to started (seconds since 1970), and its cores.
+
+    None outside Snakemake, and where jobs run on other machines.
+    """
+    started, cores = os.environ.get(STARTED), os.environ.get(CORES)
+    return {"started": float(started), "cores": int(cores)} if started and cores else None
+
+
+@functools.cache
 def commit(folder: Path) -> str | None:
     """The commit of the git checkout that holds `folder`, with `+` if tracked files differ; else None."""
     try:

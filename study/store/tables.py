@@ -1,13 +1,11 @@
-"""From records to tables: one row a run, one row a run and epoch, one row a run, epoch and layer."""
+"""From records to tables: one row a run, one row a run and epoch."""
 
-import base64
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from study.design.factorial import Cell, factors
@@ -16,7 +14,7 @@ from study.design.plan import Plan
 from study.errors import StudyError
 from study.files import replacing, write_json
 from study.store.cost import cost
-from study.store.record import NetworkRecord, OwnRecord, Record, Store
+from study.store.record import Record, RecordReader, Store
 
 
 @dataclass(frozen=True)
@@ -26,21 +24,26 @@ class Tables:
     Attributes:
         runs: one row a run; the columns are described in docs/files.md.
         curves: one row a run and epoch.
-        gap: one row a run with batch normalisation, epoch and layer; None for a trainer of the study's own.
         provenance: where the records come from and what they cost.
     """
 
     runs: pd.DataFrame
     curves: pd.DataFrame
-    gap: pd.DataFrame | None
     provenance: dict[str, Any]
 
 
-def collect(plan: Plan, store: Store, partial: bool = False, allocation: Mapping[str, int] | None = None) -> Tables:
+def collect(
+    plan: Plan,
+    reader: RecordReader,
+    store: Store,
+    partial: bool = False,
+    allocation: Mapping[str, int] | None = None,
+) -> Tables:
     """Read every run of the design from the store; of a sequential one the runs of its `allocation`.
 
     Args:
         plan: the design.
+        reader: the design's trainer.
         store: the records.
         partial: whether the study may still go on: the tables hold the runs that are recorded so far.
 
@@ -64,87 +67,45 @@ def collect(plan: Plan, store: Store, partial: bool = False, allocation: Mapping
             f"{cell.trajectory}, seed {seed}; run your `snakemake` command again with `--forcerun train`: they will be "
             "trained, no other"
         )
-    rows, curves, gaps, records = _Columns(), _Columns(), _Columns(), []
-    for place, (run_id, cell, seed) in enumerate(present):
+    runs, curves, records = [], [], []
+    for run_id, cell, seed in present:
         record = store.load(run_id)
-        row = (
-            {"run_id": run_id, **_levels(cell, plan), "seed": seed} | outcome_of(record) | _circumstances(record, cell)
-        )
-        rows.extend(place, {name: [value] for name, value in row.items()})
-        if record.curve:
-            curves.extend(place, record.curve)
+        key = {"run_id": run_id, **_levels(cell, plan), "seed": seed}
+        runs.append({**key, "status": record.status, **reader.columns(record), **_about(record, cell)})
+        curves += rows(key, reader.curve(record))
         # What is large is in the tables now.
-        if isinstance(record, NetworkRecord):
-            if record.gap is not None:
-                gaps.extend(place, record.gap)
-            record = replace(record, gap=None, correct_bits="")
-        records.append(replace(record, settings={}, curve={}))
-    runs = rows.frame()
-    keys = runs[["run_id", *planned[0][1].levels, "seed"]]
+        records.append(replace(record, settings={}, curve={}, extra={}))
     return Tables(
-        runs=runs,
-        curves=_curves(curves, keys, runs),
-        gap=None if "trainer" in plan.config else _gap(gaps, keys),
+        runs=table(runs),
+        curves=table(curves) if curves else pd.DataFrame([key]).iloc[:0].assign(epoch=0),
         provenance=_provenance(plan, records, len(planned)),
     )
 
 
-def _curves(columns: "_Columns", keys: pd.DataFrame, runs: pd.DataFrame) -> pd.DataFrame:
-    if not columns.places:
-        return keys.iloc[:0].assign(epoch=0)
-    frame = columns.frame(keys)
-    if "validation_trials" not in runs:
-        return frame
-    return frame.assign(validation_trials=runs["validation_trials"].to_numpy()[columns.places])
+def rows(key: Mapping[Any, Any], columns: dict[str, list[Any]]) -> list[dict[str, Any]]:
+    """The rows of columns of equal length, each after `key`."""
+    return [{**key, **dict(zip(columns, values, strict=True))} for values in zip(*columns.values(), strict=True)]
 
 
-def _gap(columns: "_Columns", keys: pd.DataFrame) -> pd.DataFrame:
-    if not columns.places:
-        return keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0)
-    return columns.frame(keys)
-
-
-class _Columns:
-    """A table that grows by columns: a data frame for each run would take a hundred times as long."""
-
-    def __init__(self) -> None:
-        self.places: list[int] = []
-        self._columns: dict[str, list[Any]] = {}
-
-    def extend(self, place: int, columns: dict[str, list[Any]]) -> None:
-        """Append the rows of the run at `place`; what a run lacks, or others lack, is None."""
-        length = len(next(iter(columns.values())))
-        for name in columns:
-            if name not in self._columns:
-                self._columns[name] = [None] * len(self.places)
-        for name, values in self._columns.items():
-            values.extend(columns.get(name) or [None] * length)
-        self.places.extend([place] * length)
-
-    def frame(self, keys: pd.DataFrame | None = None) -> pd.DataFrame:
-        """The table, each row after the row of `keys` that is its run's."""
-        # Numbers with gaps are numbers, also where there is nothing but gaps.
-        found = {
-            name: np.array(values, dtype=float) if _has_gaps(values) else values
-            for name, values in self._columns.items()
-        }
-        table = pd.DataFrame(found)
-        return table if keys is None else pd.concat([keys.iloc[self.places].reset_index(drop=True), table], axis=1)
-
-
-def _has_gaps(values: list[Any]) -> bool:
-    return any(value is None for value in values) and all(value is None or isinstance(value, float) for value in values)
+def table(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """A table of its rows; a column with nothing but gaps holds numbers."""
+    frame = pd.DataFrame(rows)
+    return frame.astype(dict.fromkeys(frame.columns[frame.isna().all()], float))
 
 
 def write(tables: Tables, folder: Path) -> None:
     """Write `provenance.json` and the tables as Parquet, the runs also as CSV (without the bits)."""
-    for name, frame in (("runs", tables.runs), ("curves", tables.curves), ("statistics_gap", tables.gap)):
-        if frame is not None:
-            with replacing(folder / f"{name}.parquet") as temporary:
-                frame.to_parquet(temporary, index=False)
+    write_table(tables.runs, folder / "runs.parquet")
+    write_table(tables.curves, folder / "curves.parquet")
     with replacing(folder / "runs.csv") as temporary:
         tables.runs.drop(columns="correct_bits", errors="ignore").to_csv(temporary, index=False)
     write_json(folder / "provenance.json", tables.provenance)
+
+
+def write_table(table: pd.DataFrame, path: Path) -> None:
+    """Write a table as Parquet, whole or not at all."""
+    with replacing(path) as temporary:
+        table.to_parquet(temporary, index=False)
 
 
 def _levels(cell: Cell, plan: Plan) -> dict[str, Any]:
@@ -161,34 +122,7 @@ def _levels(cell: Cell, plan: Plan) -> dict[str, Any]:
     }
 
 
-def outcome_of(record: Record) -> dict[str, Any]:
-    """What came out of the run, by the columns of the runs table."""
-    if isinstance(record, OwnRecord):
-        counts = {"successes": record.successes, "trials": record.trials}
-        found = {"response": record.response} if record.trials is None else counts
-        bits = {} if record.correct_bits is None else {"correct_bits": base64.b64decode(record.correct_bits)}
-        return {"status": record.status} | found | bits
-    assert isinstance(record, NetworkRecord)
-    test, validation = record.test, record.validation
-    return {
-        "status": record.status,
-        "test_correct": test.correct["moving"],
-        "test_trials": test.trials,
-        "test_correct_population": test.correct["population"],
-        "test_correct_batch": test.correct["batch"],
-        "validation_correct": validation.correct["moving"],
-        "validation_trials": validation.trials,
-        "validation_correct_population": validation.correct["population"],
-        "validation_correct_batch": validation.correct["batch"],
-        "test_loss": test.loss["moving"],
-        "images_per_second": record.cost["images_per_second"],
-        "weights_digest": record.digests["weights"],
-        "predictions_digest": record.digests["predictions"],
-        "correct_bits": record.bits().tobytes(),
-    }
-
-
-def _circumstances(record: Record, cell: Cell) -> dict[str, Any]:
+def _about(record: Record, cell: Cell) -> dict[str, Any]:
     """Where the run comes from, and what it cost: a shared training is paid once, each of its runs carries its part."""
     shared_by = record.cost["shared_by"]
     return {

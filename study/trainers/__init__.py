@@ -3,17 +3,31 @@
 The Snakefile makes a trainer in every job, so nothing heavy is imported until a run is trained.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study.trainers.base import Trainer
+
+if TYPE_CHECKING:
+    from study.trainers.settings import Section
 
 
 def choose(config: dict[str, Any]) -> Trainer:
     """The trainer of a resolved configuration."""
     if "trainer" not in config:
-        from study.trainers.mnist.trainer import Builtin
+        from study.trainers.mnist.trainer import MnistTrainer
 
-        return Builtin(config)
-    from study.trainers.external.process import Own
+        return MnistTrainer(config)
+    from study.trainers.external.process import ExternalTrainer
 
-    return Own(config)
+    return ExternalTrainer(config)
+
+
+def settings_model(external: bool) -> "type[Section]":
+    """The keys of a configuration that are special to its trainer: to an external one, or to the built-in one."""
+    if external:
+        from study.trainers.external import declaration
+
+        return declaration.Settings
+    from study.trainers.mnist import settings
+
+    return settings.Settings

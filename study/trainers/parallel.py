@@ -1,4 +1,4 @@
-"""A job's seeds in several processes at once: runs that share a GPU, which one small network leaves idle."""
+"""A job's seeds in several processes at once: runs that share a GPU, which one small run leaves idle."""
 
 import multiprocessing
 from collections.abc import Callable

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from study import trainers
 from study.design.factorial import Job, jobs
 from study.store.record import Store
 from tests.examples import PROJECT, copy_of_the_project, overlaid
@@ -83,7 +84,8 @@ class Clone(Study):
 
     def jobs(self) -> dict[str, Job]:
         """The study's jobs, by trajectory: each has but one."""
-        return {job.trajectory: job for job in jobs(self.config())}
+        config = self.config()
+        return {job.trajectory: job for job in jobs(config, trainers.choose(config).shared_levels())}
 
     def manifests(self) -> list[str]:
         return [self.manifest(job.trajectory, job.block) for job in self.jobs().values()]

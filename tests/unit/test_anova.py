@@ -3,11 +3,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 from statsmodels.formula.api import ols
 from statsmodels.stats.anova import AnovaRM, anova_lm
 
-from study.stats.effects.anova import Term, anova, noncentral_interval
+from study.stats.effects.anova import Term, anova
 from study.stats.table import build_table
 from tests.oracle import TABLES, load
 
@@ -21,55 +20,19 @@ def case(request: pytest.FixtureRequest) -> tuple[dict[str, Term], dict]:
     return {row.term: row for row in anova(table, "response")}, r["afex"]
 
 
-def test_f_tests_and_eta_squared_agree_with_afex(case: tuple[dict[str, Term], dict]) -> None:
+def test_f_tests_epsilon_and_eta_squared_agree_with_afex(case: tuple[dict[str, Term], dict]) -> None:
     found, r = case
     assert list(found) == [row["term"] for row in r["none"]]
     for row in r["none"]:
         term = found[row["term"]]
         assert (term.df1, term.df2) == (row["num Df"], row["den Df"])
-        assert term.ss_error / term.df2 == pytest.approx(row["MSE"], rel=1e-9)
         assert pytest.approx(row["F"], rel=1e-9) == term.F
         assert term.p == pytest.approx(row["Pr(>F)"], rel=1e-9)
-        assert term.pes == pytest.approx(row["pes"], rel=1e-9)
         assert term.ges == pytest.approx(row["ges"], rel=1e-9)
-
-
-def test_sums_of_squares_agree_with_car(case: tuple[dict[str, Term], dict]) -> None:
-    found, r = case
-    for row in r["univariate"][1:]:
-        assert found[row["term"]].ss_effect == pytest.approx(row["Sum Sq"], rel=1e-9)
-        assert found[row["term"]].ss_error == pytest.approx(row["Error SS"], rel=1e-9)
-
-
-def test_greenhouse_geisser_and_huynh_feldt_agree_with_afex(case: tuple[dict[str, Term], dict]) -> None:
-    found, r = case
     for row in r["GG"]:
         term = found[row["term"]]
         assert term.p_gg == pytest.approx(row["Pr(>F)"], rel=1e-9)
         assert term.df1 * term.epsilon_gg == pytest.approx(row["num Df"], rel=1e-9)
-    for row in r["HF"]:
-        assert found[row["term"]].p_hf == pytest.approx(row["Pr(>F)"], rel=1e-9)
-    for row in r["epsilon"]:
-        assert found[row["term"]].epsilon_gg == pytest.approx(row["GG eps"], rel=1e-9)
-        assert found[row["term"]].epsilon_hf == pytest.approx(row["HF eps"], rel=1e-9)
-
-
-def test_mauchlys_test_agrees_with_car(case: tuple[dict[str, Term], dict]) -> None:
-    found, r = case
-    for row in r["sphericity"]:
-        assert found[row["term"]].mauchly_w == pytest.approx(row["Test statistic"], rel=1e-9)
-        assert found[row["term"]].p_mauchly == pytest.approx(row["p-value"], rel=1e-9)
-    assert found["dropout"].p_mauchly is None  # one degree of freedom is always spherical
-
-
-def test_omega_squared_and_intervals_agree_with_effectsize(case: tuple[dict[str, Term], dict]) -> None:
-    found, r = case
-    for row in r["omega"]:
-        assert found[row["Parameter"]].omega2 == pytest.approx(row["Omega2_partial"], rel=1e-9)
-        # effectsize finds the noncentrality by a coarser search
-        assert found[row["Parameter"]].omega2_low == pytest.approx(row["CI_low"], rel=1e-5)
-    for row in r["eta"]:
-        assert found[row["Parameter"]].pes_low == pytest.approx(row["CI_low"], rel=1e-5)
 
 
 def test_two_factors_agree_with_statsmodels() -> None:
@@ -107,7 +70,6 @@ def test_missing_runs_leave_the_complete_blocks() -> None:
     alone = anova(build_table(full, names, "none", "seed", response="y"), "response")
     assert (found[0].blocks, found[0].blocks_complete) == (20, full["seed"].nunique())
     assert [row.F for row in found] == pytest.approx([row.F for row in alone], rel=1e-9)
-    assert found[0].F_htz != pytest.approx(alone[0].F_htz)  # this one uses every run
 
 
 def test_too_few_complete_blocks_are_told_in_words() -> None:
@@ -117,13 +79,12 @@ def test_too_few_complete_blocks_are_told_in_words() -> None:
     found = anova(build_table(frame, ["bn", "dropout", "lr"], "none", "seed", response="y"), "response")
     assert (found[0].F, found[0].p_gg, found[0].blocks_complete) == (None, None, 1)
     assert "1 complete block" in found[0].note
-    assert found[0].p_htz is not None
 
 
 def test_no_variation_is_told_in_words() -> None:
     frame = pd.DataFrame([(a, s, float(a == "y")) for a in "xy" for s in range(5)], columns=["a", "s", "v"])
     (row,) = anova(build_table(frame, ["a"], "x", "s", response="v"), "response")
-    assert (row.F, row.p, row.p_htz) == (None, None, None)
+    assert (row.F, row.p, row.p_gg) == (None, None, None)
     assert "no variation" in row.note
 
 
@@ -131,18 +92,3 @@ def test_a_factor_with_one_level_has_no_term() -> None:
     frame = pd.DataFrame([(a, 1, s, s + (a == "y") * s**2) for a in "xy" for s in range(5)], columns=[*"absv"])
     found = anova(build_table(frame, ["a", "b"], "x", "s", response="v"), "response")
     assert [row.term for row in found] == ["a"]
-
-
-def test_interactions_with_the_focus_factor_are_one_holm_family(case: tuple[dict[str, Term], dict]) -> None:
-    found, _ = case
-    family = ["bn:dropout", "bn:lr", "bn:dropout:lr"]
-    smallest = min(found[name].p_gg for name in family)
-    assert min(found[name].p_gg_holm for name in family) == pytest.approx(min(1.0, 3 * smallest))
-    assert [name for name in found if found[name].p_gg_holm is not None] == family
-
-
-def test_effect_size_intervals_hold_the_noncentral_f() -> None:
-    low, high = noncentral_interval(8.0, 3, 40, 0.9)
-    for eta, tail in ((low, 0.95), (high, 0.05)):
-        assert stats.ncf.cdf(8.0, 3, 40, eta / (1 - eta) * 40) == pytest.approx(tail, rel=1e-8)
-    assert noncentral_interval(0.2, 3, 40, 0.9)[0] == 0.0

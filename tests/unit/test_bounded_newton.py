@@ -42,4 +42,4 @@ def test_a_search_that_runs_out_of_steps_says_so():
     def objective(x):
         return float(np.exp(-x[0])), -np.exp(-x), np.exp(-x)[:, None]
 
-    assert not minimise(objective, np.zeros(1), np.array([-1.0]), tolerance=0.0, iterations=5).converged
+    assert not minimise(objective, np.zeros(1), np.array([-1.0]), tolerance=0.0).converged

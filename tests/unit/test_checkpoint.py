@@ -7,7 +7,7 @@ import pytest
 
 from study.trainers.mnist import data
 from study.trainers.mnist.checkpoint import load
-from study.trainers.mnist.engine import Result, Trainer
+from study.trainers.mnist.engine import Engine, Result
 
 SETTINGS = {
     "network": "asker",
@@ -32,7 +32,7 @@ def images() -> data.Dataset:
 
 @pytest.fixture(scope="module")
 def uninterrupted(images) -> Result:
-    return Trainer(SETTINGS, IMPLEMENTATIONS, images).run(seed=4)
+    return Engine(SETTINGS, IMPLEMENTATIONS, images).run(seed=4)
 
 
 class KilledError(Exception):
@@ -41,7 +41,7 @@ class KilledError(Exception):
 
 def killed_in_epoch(images: data.Dataset, epoch: int, checkpoint: Path) -> None:
     """Train with a checkpoint every two epochs and die at the end of `epoch`, before it is noted."""
-    trainer = Trainer(SETTINGS, IMPLEMENTATIONS, images, checkpoint_every=2)
+    trainer = Engine(SETTINGS, IMPLEMENTATIONS, images, checkpoint_every=2)
     note = trainer._note_epoch
 
     def die(outcomes, number, loss):
@@ -60,7 +60,7 @@ def test_resumed_run_has_the_bits_of_an_uninterrupted_one(images, uninterrupted,
     killed_in_epoch(images, epoch, checkpoint)
     _, progress = load(checkpoint)
     assert progress["epoch"] == epoch - 1
-    trainer = Trainer(SETTINGS, IMPLEMENTATIONS, images, checkpoint_every=2)
+    trainer = Engine(SETTINGS, IMPLEMENTATIONS, images, checkpoint_every=2)
     trained = []
     train = trainer._order
     trainer._order = lambda seed, number: trained.append(number) or train(seed, number)
@@ -78,19 +78,19 @@ def test_damaged_checkpoint_means_a_new_start_to_the_same_bits(images, uninterru
     checkpoint = tmp_path / "state.npz"
     killed_in_epoch(images, 3, checkpoint)
     checkpoint.write_bytes(checkpoint.read_bytes()[:5000])
-    resumed = Trainer(SETTINGS, IMPLEMENTATIONS, images, checkpoint_every=2).run(seed=4, checkpoint=checkpoint)
+    resumed = Engine(SETTINGS, IMPLEMENTATIONS, images, checkpoint_every=2).run(seed=4, checkpoint=checkpoint)
     assert resumed.weights_digest == uninterrupted.weights_digest
 
 
 def test_checkpoint_of_other_implementations_is_not_used(images, tmp_path) -> None:
     checkpoint = tmp_path / "state.npz"
     killed_in_epoch(images, 3, checkpoint)
-    alone = Trainer(SETTINGS, ("contrib",), images, checkpoint_every=2).run(seed=4, checkpoint=checkpoint)
+    alone = Engine(SETTINGS, ("contrib",), images, checkpoint_every=2).run(seed=4, checkpoint=checkpoint)
     assert list(alone.outcomes) == ["contrib"]
     assert alone.outcomes["contrib"].curve["epoch"] == [1, 2, 3, 4, 5]
 
 
 def test_no_checkpoint_is_written_unless_asked_for(images, tmp_path) -> None:
     checkpoint = tmp_path / "state.npz"
-    Trainer(SETTINGS | {"epochs": 2}, (), images).run(seed=0, checkpoint=checkpoint)
+    Engine(SETTINGS | {"epochs": 2}, (), images).run(seed=0, checkpoint=checkpoint)
     assert not checkpoint.exists()

@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from study import trainers
 from study.design.plan import Plan
 from study.errors import StudyError
 from study.store import tables
 from study.store.record import Store
-from study.trainers.mnist.trainer import origin
 from tests import examples
 
 
@@ -26,8 +26,12 @@ def written(tmp_path: Path, small_plan: Plan, store: Store) -> Path:
     examples.fill(store, small_plan)
     _, cell, seed = small_plan.runs()[-1]
     store.write(examples.record(small_plan, cell, seed, diverged=True))
-    tables.write(tables.collect(small_plan, store), tmp_path / "results")
+    tables.write(collect(small_plan, store), tmp_path / "results")
     return tmp_path / "results"
+
+
+def collect(plan: Plan, store: Store, partial: bool = False) -> tables.Tables:
+    return tables.collect(plan, trainers.choose(plan.config), store, partial)
 
 
 def contents(store: Store) -> dict[str, dict]:
@@ -104,32 +108,9 @@ def test_curves_have_one_row_a_run_and_epoch_that_it_reached(written: Path, stor
         assert set(rows["seed"]) == {record["seed"]}
 
 
-def test_the_gap_has_one_row_a_normalised_run_epoch_and_layer(written: Path, store: Store) -> None:
-    gap = pd.read_parquet(written / "statistics_gap.parquet")
-    records = contents(store)
-    assert set(gap["bn"]) == {"keras"}
-    assert len(gap) == 5 * 3 * 2 + 1 * 2 * 2
-    for run_id, rows in gap.groupby("run_id"):
-        expected = records[str(run_id)]["gap"]
-        assert list(rows["layer"]) == expected["layer"]
-        assert list(rows["epoch"]) == expected["epoch"]
-        found = [None if np.isnan(value) else value for value in rows["log_variance_ratio"]]
-        assert found == expected["log_variance_ratio"]
-
-
-def test_a_study_without_normalisation_has_an_empty_gap_with_its_columns(tmp_path: Path, store: Store) -> None:
-    config = examples.resolved(design={"factors": {"bn": None}, "control": {"bn": None, "dropout": 0.0}})
-    plan = Plan(config, origin("d" * 64))
-    examples.fill(store, plan)
-    tables.write(tables.collect(plan, store), tmp_path)
-    gap = pd.read_parquet(tmp_path / "statistics_gap.parquet")
-    assert gap.empty
-    assert {"run_id", "dropout", "seed", "epoch", "layer", "log_variance_ratio"} <= set(gap)
-
-
 def test_the_seconds_of_shared_trainings_add_up_to_what_was_spent(tmp_path: Path, store: Store) -> None:
     config = examples.resolved(design={"factors": {"bn": ["none", "libs", "contrib", "keras"], "dropout": None}})
-    plan = Plan(config, origin("d" * 64))
+    plan = examples.planned(config)
     # A training by (bn, seed): its seconds, and the number of runs that it gave.
     spent = {}
     for _, cell, seed in plan.runs():
@@ -139,7 +120,7 @@ def test_the_seconds_of_shared_trainings_add_up_to_what_was_spent(tmp_path: Path
         spent[shared_by, seed] = seconds
         record.cost.update(training_seconds=seconds, evaluation_seconds=seconds / 2)
         store.write(record)
-    collected = tables.collect(plan, store)
+    collected = collect(plan, store)
     total = sum(spent.values())
     assert total == 10 + 11 + 12 + 20 + 21 + 22
     assert collected.runs["training_seconds"].sum() == pytest.approx(total)
@@ -166,7 +147,7 @@ def test_runs_under_another_plan_are_told_apart(small_plan: Plan, store: Store) 
     changed = Plan(examples.resolved(plan={"margin_pp": 0.2}), small_plan.origin)
     _, cell, seed = changed.runs()[0]
     store.write(examples.record(changed, cell, seed))
-    found = tables.collect(small_plan, store).provenance["plan_digests"]
+    found = collect(small_plan, store).provenance["plan_digests"]
     assert found == sorted({small_plan.digest, changed.digest})
     assert len(found) == 2
 
@@ -174,8 +155,8 @@ def test_runs_under_another_plan_are_told_apart(small_plan: Plan, store: Store) 
 def test_records_of_other_studies_in_the_store_are_left_out(small_plan: Plan, store: Store) -> None:
     examples.fill(store, small_plan)
     examples.fill(store, Plan(examples.resolved(design={"seeds": 5}), small_plan.origin))
-    examples.fill(store, Plan(small_plan.config, origin("e" * 64)))
-    assert len(tables.collect(small_plan, store).runs) == 12
+    examples.fill(store, examples.planned(small_plan.config, "e" * 64))
+    assert len(collect(small_plan, store).runs) == 12
 
 
 def test_missing_records_are_told_in_one_line_with_what_to_type(small_plan: Plan, store: Store) -> None:
@@ -183,7 +164,7 @@ def test_missing_records_are_told_in_one_line_with_what_to_type(small_plan: Plan
     for run_id, _, _ in small_plan.runs()[4:7]:
         store.path(run_id).unlink()
     with pytest.raises(StudyError) as caught:
-        tables.collect(small_plan, store)
+        collect(small_plan, store)
     message = str(caught.value)
     assert "3 of 12 records are missing, the first of trajectory bn~none_dropout~0.3, seed 1" in message
     assert "`--forcerun train`" in message
@@ -195,7 +176,7 @@ def test_a_damaged_record_is_named_in_one_line_with_what_to_type(small_plan: Pla
     path = store.path(small_plan.runs()[7][0])
     path.write_text(path.read_text().replace('"status": "ok"', '"status": "OK"'))
     with pytest.raises(StudyError) as caught:
-        tables.collect(small_plan, store)
+        collect(small_plan, store)
     message = str(caught.value)
     assert message.startswith(f"{path}: its checksum does not fit")
     assert "`--forcerun train`" in message
@@ -204,13 +185,13 @@ def test_a_damaged_record_is_named_in_one_line_with_what_to_type(small_plan: Pla
 
 def test_a_run_of_another_plan_is_a_deviation_and_so_is_what_the_author_declares(store: Store) -> None:
     config = examples.resolved(report={"deviations": ["One node was replaced."]})
-    planned = Plan(config, origin("d" * 64))
+    planned = examples.planned(config)
     examples.fill(store, planned)
-    assert tables.collect(planned, store).provenance["deviations"] == ["One node was replaced."]
+    assert collect(planned, store).provenance["deviations"] == ["One node was replaced."]
     _, cell, seed = planned.runs()[0]
-    other = Plan(examples.resolved(plan={"margin_pp": 0.5}, study={"name": "pilot"}), origin("d" * 64))
+    other = examples.planned(examples.resolved(plan={"margin_pp": 0.5}, study={"name": "pilot"}))
     store.write(examples.record(other, cell, seed))
-    found = tables.collect(planned, store).provenance["deviations"]
+    found = collect(planned, store).provenance["deviations"]
     assert len(found) == 2
     assert found[0].startswith(f"1 of 12 runs were recorded under another plan ({other.digest}, study pilot)")
 
@@ -220,12 +201,12 @@ def test_a_partial_collection_takes_the_runs_that_are_there(store: Store, small_
     for _, cell, seed in done:
         store.write(examples.record(small_plan, cell, seed))
     with pytest.raises(StudyError, match="6 of 12 records are missing"):
-        tables.collect(small_plan, store)
-    collected = tables.collect(small_plan, store, partial=True)
+        collect(small_plan, store)
+    collected = collect(small_plan, store, partial=True)
     assert list(collected.runs["run_id"]) == [run_id for run_id, _, _ in done]
     assert collected.provenance["runs"] == {"planned": 12, "done": 6, "ok": 6, "diverged": 0, "missing": 6}
 
 
 def test_nothing_at_all_is_no_collection_even_in_part(store: Store, small_plan: Plan) -> None:
     with pytest.raises(StudyError, match="none of the 12 planned runs has a record yet"):
-        tables.collect(small_plan, store, partial=True)
+        collect(small_plan, store, partial=True)

@@ -6,53 +6,85 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 from snakemake.utils import update_config
 
 from study.config import resolve as configuration
+from study.config import schema
 from study.design.factorial import CONVENIENCES
 from study.errors import StudyError
 from tests.examples import PROJECT, SMALL, overlaid, resolved
 
-SCHEMA = yaml.safe_load((PROJECT / "workflow/schemas/config.schema.yaml").read_text())
+SCHEMAS = {name: yaml.safe_load((PROJECT / "workflow/schemas" / name).read_text()) for name in schema.FILES}
+SCHEMA, TRAINER_SCHEMA = SCHEMAS["config.schema.yaml"], SCHEMAS["trainer.schema.yaml"]
 PRESETS = sorted((PROJECT / "presets").glob("*.yaml"))
+EXAMPLES = sorted((PROJECT / "examples").glob("*/config.yaml"))
+FACTORS = SCHEMA["properties"]["design"]["properties"]["factors"]["properties"]
+SETTINGS = SCHEMA["properties"]["training"]["properties"]
+EXTERNAL: dict[str, Any] = {
+    "study": {"name": "external"},
+    "trainer": {"command": "python train.py --rate {rate} --seed {seed} --out {record}"},
+    "response": {"kind": "number", "name": "loss", "better": "lower"},
+    "design": {"factors": {"rate": [0.1, 0.2]}, "control": {"rate": 0.1}, "seeds": 3},
+    "plan": {"margin": 0.5},
+}
+
+
+def with_trainer(changes: dict[str, Any]) -> dict[str, Any]:
+    """The configuration with an external trainer, with changes, resolved."""
+    return configuration.resolve(overlaid(changes, EXTERNAL))
 
 
 def keys(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[str, Any], bool]]:
-    """(path, sub-schema with its reference followed, required) of every key."""
+    """(path, sub-schema, required) of every key."""
     for name, sub in schema.get("properties", {}).items():
-        if "$ref" in sub:
-            sub = SCHEMA["$defs"][sub["$ref"].rsplit("/", 1)[-1]] | sub
         yield f"{path}{name}", sub, name in schema.get("required", ())
         yield from keys(sub, f"{path}{name}.")
 
 
-@pytest.mark.parametrize(("path", "sub", "required"), [pytest.param(*key, id=key[0]) for key in keys(SCHEMA)])
+KEYS = [pytest.param(*key, id=f"{name.split('.')[0]} {key[0]}") for name in SCHEMAS for key in keys(SCHEMAS[name])]
+# Left out, these are absent: they have no default.
+WITHOUT_DEFAULT = re.compile(
+    r"design\.factors\.\w+|trainer\.(command|function|files|timeout)|plan\.(margin|margin_pp|collapse_below|collapse_above)"
+)
+
+
+@pytest.mark.parametrize(("path", "sub", "required"), KEYS)
 def test_every_key_is_described_and_has_a_default_or_is_required(
     path: str, sub: dict[str, Any], required: bool
 ) -> None:
-    if path.startswith("design.factors."):
-        # A factor that is left out is no factor. Its levels are described where its setting is.
-        sub = SCHEMA["$defs"][sub["items"]["$ref"].rsplit("/", 1)[-1]]
-        required = True
-    assert sub.get("description", "").endswith(".")
-    assert required != ("default" in sub)
+    described = sub["anyOf"][0]["items"] if path.startswith("design.factors.") else sub
+    assert described["description"].endswith(".")
+    if not WITHOUT_DEFAULT.fullmatch(path):
+        assert required != ("default" in sub)
 
 
-def test_every_object_of_the_schema_refuses_unknown_keys() -> None:
-    assert SCHEMA["additionalProperties"] is False
-    for path, sub, _ in keys(SCHEMA):
-        if sub.get("type") == "object" and path != "design.control":
-            assert "additionalProperties" in sub, path
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_every_object_of_the_schema_refuses_unknown_keys(name: str) -> None:
+    assert SCHEMAS[name]["additionalProperties"] is False
+    objects = [(path, sub) for path, sub, _ in keys(SCHEMAS[name]) if sub.get("type") == "object"]
+    assert len(objects) >= 8
+    for path, sub in objects:
+        assert "additionalProperties" in sub, path
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_the_schema_is_the_model_as_the_command_writes_it(name: str) -> None:
+    text = (PROJECT / "workflow/schemas" / name).read_text()
+    assert text == schema.text(schema.FILES[name]), "run `make schemas`"
+    assert text.startswith("# Generated ")
+    jsonschema.Draft202012Validator.check_schema(SCHEMAS[name])
+    assert SCHEMAS[name]["$schema"] == jsonschema.Draft202012Validator.META_SCHEMA["$id"]
 
 
 def test_any_setting_of_a_training_can_be_a_factor() -> None:
-    settings = set(SCHEMA["properties"]["training"]["properties"])
-    factors = set(SCHEMA["properties"]["design"]["properties"]["factors"]["properties"])
-    assert factors == settings - set(CONVENIENCES)
-    assert set(CONVENIENCES) < settings
-    assert factors == set(SCHEMA["properties"]["plan"]["properties"]["tune"]["enum"])
+    assert set(FACTORS) == set(SETTINGS) - set(CONVENIENCES)
+    assert set(CONVENIENCES) < set(SETTINGS)
+    assert list(FACTORS) == SCHEMA["properties"]["plan"]["properties"]["tune"]["enum"]
+    for name, sub in FACTORS.items():
+        assert sub["anyOf"][0]["items"] == {key: part for key, part in SETTINGS[name].items() if key != "default"}
 
 
 def test_the_defaults_fit_the_schema() -> None:
@@ -100,20 +132,26 @@ def test_a_preset_laid_over_the_study_resolves(preset: Path) -> None:
     assert configuration.resolve(config)["study"]["name"] == preset.stem.replace("_", "-")
 
 
-@pytest.mark.parametrize("path", [PROJECT / "config.yaml", *PRESETS], ids=lambda path: path.name)
-def test_editors_find_the_schema_from_the_first_line(path: Path) -> None:
+@pytest.mark.parametrize(
+    "path", [PROJECT / "config.yaml", *PRESETS, *EXAMPLES], ids=lambda path: str(path.relative_to(PROJECT))
+)
+def test_editors_find_the_schema_from_the_first_line_and_it_accepts_the_file(path: Path) -> None:
     first = path.read_text().splitlines()[0]
     match = re.fullmatch(r"# yaml-language-server: \$schema=(\S+)", first)
     assert match
-    assert (path.parent / match[1]).resolve() == PROJECT / "workflow/schemas/config.schema.yaml"
+    name = "trainer.schema.yaml" if path in EXAMPLES else "config.schema.yaml"
+    assert (path.parent / match[1]).resolve() == PROJECT / "workflow/schemas" / name
+    config = yaml.safe_load((PROJECT / "config.yaml").read_text()) if path in PRESETS else {}
+    update_config(config, yaml.safe_load(path.read_text()))
+    jsonschema.Draft202012Validator(SCHEMAS[name]).validate(config)
 
 
 def test_the_schema_names_what_is_registered() -> None:
     from study.trainers.mnist.networks import NETWORKS
     from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
-    assert SCHEMA["$defs"]["network"]["enum"] == list(NETWORKS)
-    assert SCHEMA["$defs"]["bn"]["enum"] == ["none", *IMPLEMENTATIONS]
+    assert SETTINGS["network"]["enum"] == list(NETWORKS)
+    assert SETTINGS["bn"]["enum"] == ["none", *IMPLEMENTATIONS]
 
 
 REFUSED = {
@@ -139,8 +177,8 @@ REFUSED = {
     "levels equal as numbers": (
         {"design": {"factors": {"lr": ["2e-4", 0.0002]}}},
         "design.factors.lr",
-        "[0.0002, 0.0002]",
-        "twice",
+        "['2e-4', 0.0002]",
+        "(0.0002 is there twice)",
     ),
     "equal seeds": ({"design": {"seeds": [1, 1]}}, "design.seeds", "[1, 1]", "different whole numbers"),
     "one seed": ({"design": {"seeds": 1}}, "design.seeds", "1", "from 2"),
@@ -248,16 +286,114 @@ REFUSED = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_what_does_not_fit_is_refused_in_one_line_with_path_value_and_what_is_allowed(name: str) -> None:
-    changes, *parts = REFUSED[name]
+EXTERNAL_REFUSED = {
+    "two trainers": ({"trainer": {"function": "train:run"}}, "trainer has both command and function", "one of the two"),
+    "a trainer of nothing": ({"trainer": {"command": None}}, "trainer.command", "None", "a text"),
+    "an empty command": ({"trainer": {"command": ""}}, "trainer.command", "''", "not empty"),
+    "a command without the seed": (
+        {"trainer": {"command": "run {rate} {record}"}},
+        "trainer.command lacks {seed}",
+        "the same run",
+    ),
+    "a command without a factor": (
+        {"trainer": {"command": "run {seed} {record}"}},
+        "trainer.command lacks {rate}",
+        "no difference",
+    ),
+    "a misspelt factor in the command": (
+        {"trainer": {"command": "run {rte} {seed} {record}"}},
+        "trainer.command has {rte}; allowed: {rate}, {seed}, {record} (did you mean rate?), and {{ and }} for braces",
+    ),
+    "a format in the command": (
+        {"trainer": {"command": "run {rate:.2f} {seed} {record}"}},
+        "trainer.command has {rate:.2f}",
+        "{rate}, {seed}",
+    ),
+    "a brace that does not close": ({"trainer": {"command": "run {rate"}}, "trainer.command", "'{rate'", "for braces"),
+    "a quotation that does not end": ({"trainer": {"command": "run 'x"}}, "trainer.command", "split", "run 'x"),
+    "a time-out of 0": ({"trainer": {"timeout": 0}}, "trainer.timeout", "0", "more than 0"),
+    "files that are one text": ({"trainer": {"files": "train.py"}}, "trainer.files", "'train.py'", "a list"),
+    "a file named twice": ({"trainer": {"files": ["a", "a"]}}, "trainer.files", "['a', 'a']", "a is there twice"),
+    "an unknown kind": ({"response": {"kind": "numbr"}}, "response.kind", "'numbr'", "did you mean number?"),
+    "a unit of a proportion": (
+        {"response": {"kind": "proportion", "better": "higher", "unit": "s"}, "plan": {"margin_pp": 1, "margin": 1}},
+        "plan.margin does not go with a proportion",
+        "plan.margin_pp",
+    ),
+    "a margin in another unit": ({"plan": {"margin_pp": 1}}, "plan.margin_pp does not go with a number", "plan.margin"),
+    "a bound on the wrong side": (
+        {"plan": {"collapse_below": 1}},
+        "plan.collapse_below does not go with lower being better",
+        "plan.collapse_above",
+    ),
+    "a setting of the networks": ({"training": {"lr": 0.1}}, "training is no known key", "study, design"),
+    "a factor that no column can be called": (
+        {"design": {"factors": {"a b": [1, 2]}}},
+        "design.factors.a b is no possible name",
+        "letters, digits",
+    ),
+    "a factor with the name of a column": (
+        {"design": {"factors": {"run_id": [1, 2]}}},
+        "design.factors.run_id is no possible name",
+        "run_id, seed",
+    ),
+    "a level of null": ({"design": {"factors": {"rate": [0.1, None]}}}, "design.factors.rate[1]", "None", "a text"),
+    "a level that is NaN": (
+        {"design": {"factors": {"rate": [0.1, float("nan")]}}},
+        "rate[1]",
+        "nan",
+        "a finite number",
+    ),
+    "levels that read the same": (
+        {"design": {"factors": {"rate": [0.1, "0.1"]}}},
+        "design.factors.rate",
+        "(0.1 is there twice)",
+    ),
+    "an unknown block": ({"design": {"block": "sed"}}, "design.block", "'sed'", "did you mean seed?"),
+    "a sequence of independent runs": (
+        {"design": {"block": None, "seeds": {"start": 5, "step": 5, "max": 60}}},
+        "design.seeds is {start, step, max}, but design.block is null",
+        "a fixed number",
+    ),
+}
+ALL_REFUSED = {(name, True): case for name, case in EXTERNAL_REFUSED.items()} | {
+    (name, False): case for name, case in REFUSED.items()
+}
+
+
+@pytest.mark.parametrize(("name", "external"), ALL_REFUSED)
+def test_what_does_not_fit_is_refused_in_one_line_with_path_value_and_what_is_allowed(
+    name: str, external: bool
+) -> None:
+    changes, *parts = ALL_REFUSED[name, external]
     with pytest.raises(StudyError) as caught:
-        resolved(changes)
+        (with_trainer if external else resolved)(changes)
     message = str(caught.value)
     assert "\n" not in message
     assert message.startswith("configuration: ")
     for part in parts:
         assert part in message
+
+
+# What one key says of another, and NaN, which no bound refuses: no schema can say it.
+BEYOND_THE_SCHEMA = (
+    *("a stop of a fixed design", "a sequence that ends before it starts", "a sequence of independent runs"),
+    *("a learning rate that is NaN", "a margin that is NaN", "a level that is NaN"),
+    *("a control that is no level", "a factor of interest with one level", "words for no factor"),
+    *("two trainers", "a margin in another unit", "a bound on the wrong side", "a unit of a proportion"),
+    *("a factor that no column can be called", "a factor with the name of a column", "levels that read the same"),
+    *("a command without the seed", "a command without a factor", "a misspelt factor in the command"),
+    *("a format in the command", "a brace that does not close", "a quotation that does not end"),
+    # A factor set to null counts for the schema.
+    *("no factors", "no control"),
+)
+
+
+@pytest.mark.parametrize(("name", "external"), ALL_REFUSED)
+def test_the_schema_refuses_what_the_model_refuses_except_for_what_no_schema_can_say(name: str, external: bool) -> None:
+    config = overlaid(ALL_REFUSED[name, external][0], EXTERNAL if external else SMALL)
+    accepted = jsonschema.Draft202012Validator(TRAINER_SCHEMA if external else SCHEMA).is_valid(config)
+    assert accepted == (name in BEYOND_THE_SCHEMA)
 
 
 @pytest.mark.parametrize("content", [None, [], 3, "text"])
@@ -275,6 +411,23 @@ def test_what_must_be_set_is_named(missing: tuple[str, ...]) -> None:
     del holder[missing[-1]]
     with pytest.raises(StudyError, match=f"^configuration: {re.escape('.'.join(missing))} is missing; set it$"):
         configuration.resolve(config)
+
+
+def test_a_misspelt_key_is_named_and_not_the_one_that_it_leaves_missing() -> None:
+    with pytest.raises(StudyError, match=r"study.nam is no known key; .* \(did you mean name\?\)$"):
+        configuration.resolve(SMALL | {"study": {"nam": "x"}})
+
+
+def test_an_external_trainer_needs_a_response_and_a_margin_in_its_unit() -> None:
+    for section in ("response", "plan"):
+        with pytest.raises(StudyError, match=f"^configuration: {section} is missing; set it$"):
+            configuration.resolve({name: value for name, value in EXTERNAL.items() if name != section})
+    with pytest.raises(
+        StudyError, match=r"plan.margin is missing; .* difference of the loss that matters, in its unit$"
+    ):
+        configuration.resolve(EXTERNAL | {"plan": {}})
+    with pytest.raises(StudyError, match=r"plan.margin_pp is missing; .* in percentage points$"):
+        configuration.resolve(EXTERNAL | {"response": {"kind": "proportion"}, "plan": {}})
 
 
 def test_a_long_value_is_cut_in_the_message() -> None:
@@ -377,6 +530,48 @@ def test_resolving_changes_neither_the_argument_nor_the_next_result() -> None:
     first["report"]["titles"]["bn"] = "changed"
     assert configuration.resolve(given)["report"]["titles"] == {}
     assert configuration.resolve(first) == first
+
+
+def test_an_external_trainer_keeps_its_levels_as_they_are_written() -> None:
+    levels = ["no", "1", 2, 2.5, True, "5e-4"]
+    design = with_trainer({"design": {"factors": {"rate": levels}, "control": {"rate": "no"}}})["design"]
+    assert repr(design["factors"]["rate"]) == repr([*levels[:5], 0.0005])
+    assert design["control"] == {"rate": "no"}
+    for control, found in (("1", "1"), (1, "1"), ("2", 2), ("2.50", 2.5), ("true", True), ("yes", True)):
+        design = with_trainer({"design": {"factors": {"rate": levels}, "control": {"rate": control}}})["design"]
+        assert repr(design["control"]) == repr({"rate": found})
+    assert with_trainer({})["plan"] == {"alpha": 0.05, "margin": 0.5}
+    assert with_trainer({})["trainer"] == EXTERNAL["trainer"]
+
+
+def test_labels_of_levels_that_are_no_texts_need_no_quotes() -> None:
+    labels = with_trainer({"report": {"labels": {"rate": {0.1: "low", "0.2": "high"}}}})["report"]["labels"]
+    assert labels == {"rate": {"0.1": "low", "0.2": "high"}}
+
+
+DUPLICATES = {
+    "a: 1\nb: 2\na: 3\n": "line 3: the key 'a' is there twice, first in line 1",
+    "a:\n  b: 1\n  c: {x: 1, y: 2,\n    x: 3}\n": "line 4: the key 'x' is there twice, first in line 3",
+    "a: {0.5: 1, '0.5': 2}\n": "line 1: the key '0.5' is there twice, first in line 1",
+    '{"a": {"b": 1,\n "b": 2}}': "line 2: the key 'b' is there twice, first in line 1",
+}
+
+
+@pytest.mark.parametrize("text", DUPLICATES)
+def test_a_key_that_is_there_twice_is_refused_with_file_and_line(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    for read in (configuration.load, configuration.check_duplicate_keys):
+        with pytest.raises(StudyError) as caught:
+            read(path)
+        assert str(caught.value) == f"{path}, {DUPLICATES[text]}; allowed: once"
+
+
+@pytest.mark.parametrize("text", ["a: &x {b: 1}\nc: {<<: *x, d: *x}\ne: [{b: 1}, {b: 2}]\n", '{\t"a": 1}', "a: [1", ""])
+def test_the_check_for_keys_that_are_there_twice_refuses_nothing_else(tmp_path: Path, text: str) -> None:
+    (tmp_path / "mine.yaml").write_text(text)
+    configuration.check_duplicate_keys(tmp_path / "mine.yaml")
+    configuration.check_duplicate_keys(tmp_path / "missing.yaml")
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from study.trainers.mnist import data
-from study.trainers.mnist.engine import Result, Trainer
+from study.trainers.mnist.engine import Engine, Result
 from study.trainers.mnist.normalization import EPSILON, IMPLEMENTATIONS
 
 SETTINGS = {
@@ -37,8 +37,8 @@ def images() -> data.Dataset:
 
 
 @pytest.fixture(scope="module")
-def shared(images) -> Trainer:
-    return Trainer(SETTINGS, tuple(IMPLEMENTATIONS), images)
+def shared(images) -> Engine:
+    return Engine(SETTINGS, tuple(IMPLEMENTATIONS), images)
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def same_outcome(found: Result, expected: Result, name: str) -> bool:
 
 @pytest.mark.parametrize("name", list(IMPLEMENTATIONS))
 def test_an_implementation_trained_alone_has_the_bits_of_the_shared_training(images, shared_result, name: str) -> None:
-    alone = Trainer(SETTINGS, (name,), images).run(seed=3)
+    alone = Engine(SETTINGS, (name,), images).run(seed=3)
     assert same_outcome(alone, shared_result, name)
 
 
@@ -71,7 +71,7 @@ def test_seeds_give_the_same_bits_in_any_order_in_one_process(shared, shared_res
 
 
 def test_cells_of_a_seed_share_initial_weights_and_order(images, shared) -> None:
-    other = Trainer(SETTINGS | {"dropout": 0.0, "lr": 5e-3, "epochs": 1}, (), images)
+    other = Engine(SETTINGS | {"dropout": 0.0, "lr": 5e-3, "epochs": 1}, (), images)
     shared._reset(5)
     other._reset(5)
     for name, variable in other._parameters.variables.items():
@@ -105,7 +105,7 @@ def test_an_epoch_shows_every_image_at_most_once(shared) -> None:
 
 
 def test_dropout_drops_its_share_and_keeps_the_mean(images) -> None:
-    trainer = Trainer(SETTINGS | {"dropout": 0.3}, (), images)
+    trainer = Engine(SETTINGS | {"dropout": 0.3}, (), images)
     seen = {}
 
     def network(net, x):
@@ -120,7 +120,7 @@ def test_dropout_drops_its_share_and_keeps_the_mean(images) -> None:
 
 
 def test_naive_log_loss_that_underflows_diverges_and_is_scored_as_class_zero(images) -> None:
-    trainer = Trainer(SETTINGS | {"loss": "naive_log", "lr": 5.0, "epochs": 4}, (), images)
+    trainer = Engine(SETTINGS | {"loss": "naive_log", "lr": 5.0, "epochs": 4}, (), images)
     result = trainer.run(seed=0)
     assert result.diverged
     outcome = result.outcomes["none"]
@@ -130,12 +130,12 @@ def test_naive_log_loss_that_underflows_diverges_and_is_scored_as_class_zero(ima
 
 
 def test_both_losses_train_the_same_way_while_nothing_underflows(images) -> None:
-    safe = Trainer(SETTINGS, (), images).run(seed=0).outcomes["none"].curve["train_loss"]
-    naive = Trainer(SETTINGS | {"loss": "naive_log"}, (), images).run(seed=0).outcomes["none"].curve["train_loss"]
+    safe = Engine(SETTINGS, (), images).run(seed=0).outcomes["none"].curve["train_loss"]
+    naive = Engine(SETTINGS | {"loss": "naive_log"}, (), images).run(seed=0).outcomes["none"].curve["train_loss"]
     assert naive == pytest.approx(safe, rel=1e-3)
 
 
-def float64_population(trainer: Trainer, images: np.ndarray, batch: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def float64_population(trainer: Engine, images: np.ndarray, batch: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """Algorithm 2 of Ioffe and Szegedy (2015) in float64 NumPy, for the network `asker`."""
     weights = {name: variable.numpy().astype(np.float64) for name, variable in trainer._parameters.variables.items()}
 
@@ -203,7 +203,7 @@ def test_curve_ends_with_the_final_validation_score(images, shared_result) -> No
 
 
 def test_without_batch_norm_all_ways_of_scoring_agree(images) -> None:
-    outcome = Trainer(SETTINGS, (), images).run(seed=1).outcomes["none"]
+    outcome = Engine(SETTINGS, (), images).run(seed=1).outcomes["none"]
     for name in ("test", "validation"):
         for way in ("population", "batch"):
             assert (outcome.predictions[name, way] == outcome.predictions[name, "moving"]).all()

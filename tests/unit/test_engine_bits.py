@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from study.store.provenance import processor, processor_flags
 from study.trainers.mnist import data
-from study.trainers.mnist.engine import Trainer
-from study.trainers.mnist.job import prepare_tensorflow, processor, processor_flags
+from study.trainers.mnist.engine import Engine
+from study.trainers.mnist.job import prepare_tensorflow
 from study.trainers.mnist.normalization import IMPLEMENTATIONS
 from study.trainers.mnist.version import ENGINE_VERSION
 
@@ -45,7 +46,7 @@ def digests() -> dict[str, str]:
     images = data.load("mnist")
     found = {}
     for name, implementations in (("none", ()), ("bn", tuple(IMPLEMENTATIONS))):
-        result = Trainer(SETTINGS, implementations, images).run(seed=0)
+        result = Engine(SETTINGS, implementations, images).run(seed=0)
         found[f"{name} weights"] = result.weights_digest[:16]
         for implementation, outcome in result.outcomes.items():
             right = int(np.sum(outcome.predictions["test", "moving"] == images.test.labels))

@@ -1,12 +1,13 @@
 """TOST against emmeans, and the verdict rule, exhaustively."""
 
 from itertools import product
+from typing import get_args
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from study.stats.effects.equivalence import VERDICTS, log_odds_margin, tost, verdict
+from study.stats.effects.equivalence import Verdict, log_odds_margin, tost, verdict
 from tests.oracle import TABLES, load
 
 
@@ -99,4 +100,4 @@ def test_every_verdict_is_reached() -> None:
         for case in product(("above", "across", "below"), (True, False), (True, False))
         if not (case[0] == "below" and case[1])
     }
-    assert reached == set(VERDICTS)
+    assert reached == set(get_args(Verdict))

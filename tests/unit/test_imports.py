@@ -31,12 +31,19 @@ def test_what_the_snakefile_imports_is_light() -> None:
         for line in (PROJECT / "Snakefile").read_text().splitlines()
         if line.startswith(("from study", "import study"))
     ]
-    assert len(statements) == 5
+    assert len(statements) == 7
     assert loaded("\n".join(statements)) == set()
 
 
 def test_planning_a_study_is_light() -> None:
-    code = "from study.config.resolve import load; from study.design.factorial import jobs; jobs(load('config.yaml'))"
+    code = (
+        "from pathlib import Path; from study import trainers; from study.config.resolve import load; "
+        "from study.design.factorial import jobs; from study.store.record import Store; "
+        "from study.trainers.resume import with_seconds_per_run; "
+        "config = load('config.yaml'); trainer = trainers.choose(config); "
+        "config = with_seconds_per_run(config, trainer, Path('nowhere'), Store('nowhere')); "
+        "assert jobs(config, trainer.shared_levels())"
+    )
     assert loaded(code) == set()
 
 
@@ -73,7 +80,7 @@ def test_no_command_but_train_imports_tensorflow_and_train_only_to_train(tmp_pat
             ["collect", f"{results}/design.json", "--store", f"{tmp_path}/runs", "--out", str(results)],
             [
                 *("explain", f"{results}/design.json", "--runs", f"{results}/runs.parquet"),
-                *("--gap", f"{results}/statistics_gap.parquet", "--out", f"{results}/mechanism.json"),
+                *("--store", f"{tmp_path}/runs", "--out", str(results)),
             ],
             [
                 *("analyze", f"{results}/runs.parquet", "--curves", f"{results}/curves.parquet"),
@@ -94,6 +101,20 @@ def run_commands(commands: list[list[str]]) -> dict[str, list[str]]:
     )
     assert answer.returncode == 0, answer.stderr
     return json.loads(answer.stdout.splitlines()[-1])
+
+
+def test_without_tensorflow_a_study_that_needs_it_says_what_to_install(tmp_path: Path, small_images: Path) -> None:
+    config = examples.overlaid({"data": {"source": str(small_images)}})
+    code = (
+        "import sys; sys.modules['tensorflow'] = None; from study.cli import main; "
+        f"sys.exit(main(['design', {json.dumps(config)!r}, '--out', {str(tmp_path / 'small')!r}]))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=False)
+    assert answer.returncode == 2
+    (line,) = answer.stderr.splitlines()
+    assert line.startswith("study: error: ")
+    assert line.endswith("needs TensorFlow: pip install 'bn-study[mnist]'")
+    assert not (tmp_path / "small").exists()
 
 
 def imports(path: Path) -> set[str]:
@@ -127,8 +148,8 @@ def test_packages_know_only_what_they_should(path: Path) -> None:
 
 # From the bottom up: each room of the statistics reaches only those before it.
 STATISTICS = (
-    *("table", "layout", "collapse", "effects", "mixed", "sequential", "planning", "robustness", "luck", "checks"),
-    "descriptives",
+    *("table", "multiplicity", "layout", "descriptives", "collapse", "effects"),
+    *("mixed", "sequential", "planning", "robustness", "luck", "checks"),
 )
 
 

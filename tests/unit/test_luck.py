@@ -1,4 +1,4 @@
-"""How much is luck: variance shares, chances of a wrong sign, order statistics, almost stochastic order, posterior."""
+"""How much is luck: variance shares, chances of a wrong sign, order statistics, almost stochastic order."""
 
 import itertools
 import json
@@ -6,16 +6,17 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+import statsmodels.api as sm
 from scipy import special, stats
 
-from study.stats.effects.posterior import posterior
+from study.stats.effects.contrasts import compare_with_control
 from study.stats.effects.probability_of_improvement import probability_better
 from study.stats.layout import OutcomeGrid, block_means, outcome_grid
 from study.stats.luck.best_of_k import expected_best
 from study.stats.luck.one_run_each import luck
+from study.stats.luck.stochastic_order import almost_stochastic_order, violation_ratio
 from study.stats.luck.variance_shares import variance_shares
 from study.stats.planning.simulate import Truth, simulate
-from study.stats.robustness.stochastic_order import almost_stochastic_order, violation_ratio
 from study.stats.table import RunTable, build_table
 from tests.oracle import TABLES, load
 
@@ -101,6 +102,51 @@ def test_without_blocks_the_residual_is_the_variance_within_cells() -> None:
     assert result["resampled"] == "runs"
 
 
+def block_table(rng: np.random.Generator, blocks: int = 9) -> np.ndarray:
+    """Outcomes (arms, cells, blocks) of which one half of the variance within a cell is the block's."""
+    return rng.normal(size=blocks) + rng.normal(size=(3, 2, blocks))
+
+
+def correlation(values: np.ndarray) -> dict:
+    rng = np.random.default_rng(0)
+    result = variance_shares(grid_of(values), ("f", "g"), values.shape[:2], "s", rng, replicates=2)
+    assert result is not None
+    return result
+
+
+def test_the_intraclass_correlation_is_that_of_the_blocks_mean_square_and_may_be_negative() -> None:
+    values = block_table(np.random.default_rng(1))
+    y = values.reshape(-1, values.shape[-1]).T
+    n, k = y.shape
+    centred = y - y.mean(axis=0)
+    ms_block = k * centred.mean(axis=1).var(ddof=1)
+    ms_rest = ((centred - centred.mean(axis=1, keepdims=True)) ** 2).sum() / ((n - 1) * (k - 1))
+    found = correlation(values)
+    assert found["icc"] == pytest.approx((ms_block - ms_rest) / (ms_block + (k - 1) * ms_rest), rel=1e-9)
+    assert found["icc_low"] < found["icc"] < found["icc_high"]
+    alike = values - values.mean(axis=(0, 1))
+    assert correlation(alike)["icc"] < 0
+
+
+def test_with_holes_it_rests_on_the_f_test_of_the_blocks_after_the_cells() -> None:
+    values = block_table(np.random.default_rng(2))
+    values[np.random.default_rng(3).random(values.shape) < 0.2] = np.nan
+    flat = values.reshape(6, -1)
+    cell, block = np.nonzero(~np.isnan(flat))
+    y, cells = flat[cell, block], np.eye(6)[cell]
+    both = sm.OLS(y, np.hstack([cells, np.eye(9)[block][:, 1:]])).fit()
+    F = both.compare_f_test(sm.OLS(y, cells).fit())[0]
+    per_cell = np.bincount(cell)
+    k = (len(y) - (1 / per_cell[cell]).sum()) / 8  # runs of a block, as the expected mean square counts them
+    assert correlation(values)["icc"] == pytest.approx((F - 1) / (F + k - 1), rel=1e-9)
+
+
+def test_the_interval_of_the_correlation_covers_the_truth() -> None:
+    rng = np.random.default_rng(2)
+    found = [correlation(block_table(rng)) for _ in range(100)]
+    assert sum(row["icc_low"] <= 0.5 <= row["icc_high"] for row in found) >= 88
+
+
 # --- the chance of a wrong sign
 
 
@@ -169,15 +215,14 @@ def test_other_designs_without_blocks_without_counts_and_with_holes() -> None:
     ]
     frame = pd.DataFrame(rows)
     blocked = luck(
-        build_table(frame, ["opt", "depth"], "p", "site", response="loss"),
+        build_table(frame, ["opt", "depth"], "p", "site", response="loss", higher_is_better=False),
         0.0,
         rng,
         replicates=40,
-        higher_is_better=False,
     )
     json.dumps(blocked, allow_nan=False)
     assert blocked["contrasts"][0]["grid"]["false_headline"] is None
-    assert blocked["contrasts"][0]["posterior"]["response"]["better"] < 0.5
+    assert blocked["contrasts"][0]["matters"] < 0.5
     assert blocked["contrasts"][0]["single_run"]["better"]["paired"] < 0.5
     free = luck(build_table(frame, ["opt", "depth"], "p", None, response="loss"), 0.1, rng, replicates=40)
     json.dumps(free, allow_nan=False)
@@ -213,11 +258,10 @@ def test_intervals_of_the_probability_resample_whole_blocks() -> None:
     assert (found.unpaired_low, found.unpaired_high) == pytest.approx(np.quantile(draws, [0.025, 0.975]), abs=0.03)
 
 
-def test_an_arm_that_always_wins_is_meaningfully_better() -> None:
+def test_an_arm_that_always_wins_is_better_with_certainty() -> None:
     arm, control = np.arange(10.0)[None] + 100, np.arange(10.0)[None]
     found = probability_better(arm, control, np.random.default_rng(0), paired=True)
-    assert (found.paired, found.unpaired, found.meaningful) == (1.0, 1.0, True)
-    assert not probability_better(control, arm, np.random.default_rng(0), paired=True).meaningful
+    assert (found.paired, found.unpaired, found.paired_low) == (1.0, 1.0, 1.0)
 
 
 # --- best of k
@@ -228,12 +272,6 @@ def test_expected_best_is_the_mean_over_all_subsets() -> None:
     for k, found in enumerate(expected_best(values), start=1):
         every = [max(chosen) for chosen in itertools.combinations(values, k)]
         assert found == pytest.approx(np.mean(every), rel=1e-12)
-
-
-def test_best_of_k_tells_how_many_runs_of_the_control_match_one_of_the_arm(missing_luck: dict) -> None:
-    curves = {row["level"]: row["expected"] for row in missing_luck["best_of_k"]["arms"]}
-    k = missing_luck["best_of_k"]["control_runs_to_match"]["keras"]
-    assert curves["none"][k - 1] >= curves["keras"][0] > curves["none"][k - 2]
 
 
 # --- almost stochastic order
@@ -274,25 +312,14 @@ def test_the_bound_covers_the_true_violation() -> None:
     assert covered / 200 > 0.9
 
 
-# --- posterior
+# --- the probability that it matters
 
 
-def test_posterior_is_a_t_distribution_around_the_estimate() -> None:
-    rng = np.random.default_rng(14)
-    draws = 0.3 + 0.2 * rng.standard_t(7, size=400_000)
-    found = posterior(0.3, 0.2, 7, 0.25)
-    assert found.better == pytest.approx((draws > 0).mean(), abs=0.003)
-    assert found.matters == pytest.approx((draws > 0.25).mean(), abs=0.003)
-    assert found.negligible == pytest.approx((np.abs(draws) < 0.25).mean(), abs=0.003)
-    assert found.matters + found.negligible + found.harmful == pytest.approx(1.0, rel=1e-12)
-    assert found.better == pytest.approx(1 - stats.t.sf(1.5, 7), rel=1e-9)
-    turned = posterior(-0.3, 0.2, 7, 0.25, higher_is_better=False)
-    assert turned == found
-
-
-def test_posterior_without_spread_is_all_or_nothing() -> None:
-    assert posterior(0.2, 0.0, 5, 0.1).matters == 1.0
-    assert posterior(0.0, 0.0, 5, 0.1).better == 0.5
+def test_the_probability_that_it_matters_is_the_mass_of_a_t_distribution_beyond_the_margin(missing_luck: dict) -> None:
+    effects = compare_with_control(reference_table("missing"), "pp", margin=0.1)
+    for row, effect in zip(missing_luck["contrasts"], effects, strict=True):
+        mass = stats.t.sf(0.1, effect.df, loc=effect.estimate, scale=effect.se)
+        assert row["matters"] == pytest.approx(mass, rel=1e-9)
 
 
 # --- the grid

@@ -66,6 +66,13 @@ def test_p_values_and_intervals_agree_with_emmeans_mvt(name: str) -> None:
         assert maxt.critical(0.05, row["df"]) == pytest.approx(width, rel=1e-4)
 
 
+def test_in_a_one_way_layout_it_is_dunnetts_test() -> None:
+    values = np.random.default_rng(4).normal(size=(9, 3))
+    expected = stats.dunnett(values[:, 1], values[:, 2], control=values[:, 0], rng=np.random.default_rng(0))
+    maxt = MaxT(np.array([[1.0, 0.5], [0.5, 1.0]]))
+    assert [maxt.sf(t, 24) for t in expected.statistic] == pytest.approx(list(expected.pvalue), abs=2e-4)
+
+
 def test_equal_and_opposite_statistics_count_once() -> None:
     sign = np.array([1.0, 1.0, -1.0, 1.0])
     assert MaxT(np.outer(sign, sign)).critical(0.05, 12) == pytest.approx(stats.t.isf(0.025, 12), rel=1e-12)

@@ -8,13 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from study import cli
+from study import cli, trainers
 from study.design import plan
 from study.design.plan import Plan
 from study.store import tables
 from study.store.record import Store
-from study.trainers.mnist.mechanism import mechanism
-from study.trainers.mnist.trainer import origin
+from study.trainers.mnist.mechanism import mechanism, statistics_gap
 from tests import examples
 
 # (bn, dropout, right of 100 with moving, population and batch statistics)
@@ -115,15 +114,46 @@ def test_every_cell_has_its_range_under_each_way_of_scoring(explained: dict[str,
 def test_any_design_can_be_explained(
     tmp_path: Path, design: dict[str, Any], training: dict[str, Any], levels: dict[str, Any]
 ) -> None:
-    planned = Plan(examples.resolved(design=design, training=training), origin("d" * 64))
-    store = Store(tmp_path / "runs")
+    planned = examples.planned(examples.resolved(design=design, training=training))
+    trainer, store = trainers.choose(planned.config), Store(tmp_path / "runs")
     examples.fill(store, planned)
-    plan.write(planned, tmp_path)
-    tables.write(tables.collect(planned, store), tmp_path)
-    command = f"explain {tmp_path}/design.json --runs {tmp_path}/runs.parquet --gap {tmp_path}/statistics_gap.parquet"
-    assert cli.main([*command.split(), "--out", str(tmp_path / "mechanism.json")]) == 0
+    plan.write(planned, tmp_path, {})
+    tables.write(tables.collect(planned, trainer, store), tmp_path)
+    command = f"explain {tmp_path}/design.json --runs {tmp_path}/runs.parquet --store {tmp_path}/runs --out {tmp_path}"
+    assert cli.main(command.split()) == 0
     result = json.loads((tmp_path / "mechanism.json").read_text())
     assert result["cells"][-1]["levels"] == levels
     arm = result["arms"][-1]
     assert arm["level"] == planned.runs()[-1][1].settings["bn"]
     assert bool(arm["gap"]) == (arm["level"] != "none")
+    assert all((tmp_path / name).stat().st_size > 0 for name in trainer.result_files)
+
+
+def test_the_gap_has_one_row_a_normalised_run_epoch_and_layer(tmp_path: Path, small_plan: Plan) -> None:
+    store = Store(tmp_path / "runs")
+    examples.fill(store, small_plan)
+    _, cell, seed = small_plan.runs()[-1]
+    store.write(examples.record(small_plan, cell, seed, diverged=True))
+    runs = tables.collect(small_plan, trainers.choose(small_plan.config), store).runs
+    gap = statistics_gap(runs[["run_id", "bn", "dropout", "seed"]], store)
+    assert list(gap) == ["run_id", "bn", "dropout", "seed", "epoch", "layer", "log_variance_ratio", "mean_shift"]
+    assert set(gap["bn"]) == {"keras"}
+    assert len(gap) == 5 * 3 * 2 + 1 * 2 * 2
+    for run_id, rows in gap.groupby("run_id"):
+        expected = json.loads(store.path(str(run_id)).read_text(encoding="utf-8"))["gap"]
+        assert list(rows["layer"]) == expected["layer"]
+        assert list(rows["epoch"]) == expected["epoch"]
+        found = [None if math.isnan(value) else value for value in rows["log_variance_ratio"]]
+        assert found == expected["log_variance_ratio"]
+
+
+def test_a_study_without_normalisation_has_an_empty_gap_with_its_columns(tmp_path: Path) -> None:
+    plan = examples.planned(
+        examples.resolved(design={"factors": {"bn": None}, "control": {"bn": None, "dropout": 0.0}})
+    )
+    store = Store(tmp_path / "runs")
+    examples.fill(store, plan)
+    runs = tables.collect(plan, trainers.choose(plan.config), store).runs
+    gap = statistics_gap(runs[["run_id", "dropout", "seed"]], store)
+    assert gap.empty
+    assert list(gap) == ["run_id", "dropout", "seed", "epoch", "layer", "log_variance_ratio", "mean_shift"]

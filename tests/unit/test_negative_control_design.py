@@ -2,22 +2,22 @@
 
 from study.design import factorial
 from study.design.plan import Plan
-from study.trainers.mnist.trainer import origin
+from tests import examples
 from tests.examples import resolved
 
 
 def planned(negative_control: bool) -> Plan:
     config = resolved()
     config["design"]["negative_control"] = negative_control
-    return Plan(config, origin("d" * 64))
+    return examples.planned(config)
 
 
 def test_the_control_is_crossed_with_the_other_factors_once_more() -> None:
     without, with_it = planned(False), planned(True)
     levels = len(without.config["design"]["factors"]["bn"])
     assert len(with_it.runs()) * levels == len(without.runs()) * (levels + 1)
-    again = [cell for cell in factorial.cells(with_it.config) if cell.levels["bn"] == factorial.NEGATIVE_CONTROL]
-    control = [cell for cell in factorial.cells(with_it.config) if cell.levels["bn"] == "none"]
+    again = [cell for cell in with_it.cells() if cell.levels["bn"] == factorial.NEGATIVE_CONTROL]
+    control = [cell for cell in with_it.cells() if cell.levels["bn"] == "none"]
     assert [cell.settings for cell in again] == [cell.settings for cell in control]
     assert {cell.trajectory for cell in again}.isdisjoint(cell.trajectory for cell in control)
 
@@ -31,6 +31,6 @@ def test_its_runs_are_others_than_the_controls_and_the_rest_stay_what_they_were(
 
 
 def test_its_seeds_are_beyond_every_seed_that_a_configuration_may_name() -> None:
-    again = [cell for cell in factorial.cells(planned(True).config) if cell.seed_offset]
+    again = [cell for cell in planned(True).cells() if cell.seed_offset]
     assert all(cell.seed_offset > 2**31 - 1 for cell in again)
     assert all(cell.levels["bn"] == factorial.NEGATIVE_CONTROL for cell in again)

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 from study.trainers.mnist import data
-from study.trainers.mnist.engine import Trainer
+from study.trainers.mnist.engine import Engine
 from study.trainers.mnist.networks import NETWORKS
 from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
@@ -40,7 +40,7 @@ def images() -> data.Dataset:
 @pytest.mark.parametrize("implementations", [(), tuple(IMPLEMENTATIONS)], ids=["none", "all implementations"])
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_every_network_trains_under_every_bn_level(images, network: str, implementations: tuple[str, ...]) -> None:
-    trainer = Trainer(SETTINGS | {"network": network}, implementations, images)
+    trainer = Engine(SETTINGS | {"network": network}, implementations, images)
     trainer._reset(0)
     before = {name: variable.numpy() for name, variable in trainer._parameters.variables.items()}
     result = trainer.run(seed=0)
@@ -52,7 +52,7 @@ def test_every_network_trains_under_every_bn_level(images, network: str, impleme
 
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_network_has_the_parameters_of_its_description(images, network: str) -> None:
-    trainer = Trainer(SETTINGS | {"network": network}, (), images)
+    trainer = Engine(SETTINGS | {"network": network}, (), images)
     count = sum(int(tf.size(variable)) for variable in trainer._parameters.variables.values())
     assert count == PARAMETERS[network]
 
@@ -60,7 +60,7 @@ def test_network_has_the_parameters_of_its_description(images, network: str) -> 
 @pytest.mark.parametrize("network", list(NETWORKS))
 def test_folded_inference_equals_normalising_after_the_convolution(images, network: str) -> None:
     """With the batch's own moments as the given statistics, inference is the training pass without dropout."""
-    trainer = Trainer(SETTINGS | {"network": network}, ("keras",), images)
+    trainer = Engine(SETTINGS | {"network": network}, ("keras",), images)
     trainer.run(seed=0)
     moments: list = []
     pixels = tf.constant(images.test.images[:50, ..., None], tf.float32) / 255

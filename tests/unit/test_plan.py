@@ -6,16 +6,18 @@ from pathlib import Path
 
 import pytest
 
+from study import trainers
 from study.design import factorial, plan
 from study.design.plan import Plan
 from study.errors import StudyError
-from study.trainers.mnist.trainer import origin
+from study.trainers.mnist import data
 from study.trainers.mnist.version import ENGINE_VERSION
+from tests import examples
 from tests.examples import resolved
 
 
 def test_a_plan_that_was_written_is_read_as_it_was(tmp_path: Path, small_plan: Plan) -> None:
-    plan.write(small_plan, tmp_path)
+    plan.write(small_plan, tmp_path, {})
     read = plan.read(tmp_path / "design.json")
     assert read == small_plan
     assert read.runs() == small_plan.runs()
@@ -24,13 +26,13 @@ def test_a_plan_that_was_written_is_read_as_it_was(tmp_path: Path, small_plan: P
 
 def test_the_design_file_holds_what_later_steps_need(tmp_path: Path) -> None:
     words = {"titles": {"bn": "batch normalisation"}, "labels": {"bn": {"none": "no BN"}, "dropout": {"0.3": "30 %"}}}
-    planned = Plan(resolved(report=words, study={"name": "small", "question": "Why?"}), origin("d" * 64))
-    plan.write(planned, tmp_path)
+    planned = examples.planned(resolved(report=words, study={"name": "small", "question": "Why?"}))
+    plan.write(planned, tmp_path, trainers.choose(planned.config).words())
     content = json.loads((tmp_path / "design.json").read_text())
     assert content.pop("config") == planned.config
     assert content.pop("plan_digest") == factorial.plan_digest(planned.config)
     assert content == {
-        "schema": 1,
+        "schema": 2,
         "name": "small",
         "question": "Why?",
         "network": "asker",
@@ -51,13 +53,14 @@ def test_the_design_file_holds_what_later_steps_need(tmp_path: Path) -> None:
         "epochs": 2,
         "batch_size": 50,
         "train_images": 400,
-        "data": {"name": "mnist", "digest": "d" * 64},
+        "data": {"name": "mnist", "digest": data.load("mnist").digest},
         "origin": {"data": "d" * 64, "engine": ENGINE_VERSION},
+        "shared": {"bn": ["keras"]},
     }
 
 
 def test_the_table_of_runs_has_every_run_with_its_levels_and_its_training(tmp_path: Path, small_plan: Plan) -> None:
-    plan.write(small_plan, tmp_path)
+    plan.write(small_plan, tmp_path, {})
     with (tmp_path / "design.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     assert list(rows[0]) == ["run_id", "bn", "dropout", "seed", "trajectory"]
@@ -69,7 +72,7 @@ def test_the_table_of_runs_has_every_run_with_its_levels_and_its_training(tmp_pa
 
 
 def test_every_job_is_found_by_its_name(small_plan: Plan) -> None:
-    for job in factorial.jobs(small_plan.config):
+    for job in small_plan.jobs():
         assert small_plan.job(job.trajectory, job.block) == job
 
 
@@ -84,7 +87,7 @@ def test_a_job_that_the_design_lacks_is_named_with_those_it_has(small_plan: Plan
 
 
 @pytest.mark.parametrize(
-    "content", [None, "", "{", "[]", "3", '{"schema": 1}', '{"schema": 2, "config": {}}', b"\xff\xfe"]
+    "content", [None, "", "{", "[]", "3", '{"schema": 2}', '{"schema": 1, "config": {}}', b"\xff\xfe"]
 )
 def test_a_design_that_cannot_be_read_is_named_with_what_to_type(tmp_path: Path, content: str | bytes | None) -> None:
     path = tmp_path / "design.json"

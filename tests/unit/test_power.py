@@ -9,7 +9,7 @@ from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from study.cli import main
 from study.stats.effects.power import detectable_effect, power_of_equivalence, power_of_t, sd_interval, seeds_needed
-from study.stats.planning.power import Aim, plan_from_assumptions, plan_from_pilot
+from study.stats.planning.power import PlanningTarget, plan_from_assumptions, plan_from_pilot
 from study.stats.planning.simulate import Truth, simulate
 from study.stats.table import build_table
 from tests.oracle import load
@@ -17,9 +17,9 @@ from tests.oracle import load
 
 def test_the_plans_published_numbers_of_seeds() -> None:
     # Run sd 0.10 on log odds, 10,000 images at 1.6 % error, 80 % power at 0.05 / 4.
-    plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, Aim(effects=(0.05, 0.1, 0.2)))
+    plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, PlanningTarget(effects=(0.05, 0.1, 0.2)))
     assert [row["seeds"] for row in plan["main"]["seeds_for"]] == [62, 18, 7]
-    plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, Aim(effects=(0.1, 0.2, 0.3)))
+    plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, PlanningTarget(effects=(0.1, 0.2, 0.3)))
     assert [row["seeds"] for row in plan["cell"]["seeds_for"]] == [88, 24, 12]
     assert plan["main"]["detectable"]["effect"] == pytest.approx(0.09, abs=0.01)
     assert plan["cell"]["detectable"]["effect"] == pytest.approx(0.22, abs=0.01)
@@ -60,7 +60,7 @@ def test_the_interval_of_an_sd_is_the_chi_square_interval() -> None:
 def test_a_pilots_variances_are_those_of_its_differences() -> None:
     frame, reference = load("seedslope")
     table = build_table(frame, ["bn", "dropout", "lr"], "none", "seed", "test_correct", "test_n")
-    plan = plan_from_pilot(table, Aim(effects=(0.1,)))
+    plan = plan_from_pilot(table, PlanningTarget(effects=(0.1,)))
     json.dumps(plan, allow_nan=False)
     sds = [abs(row["estimate"] / row["t"]) * np.sqrt(20) for row in reference["paired_t"]]
     assert plan["main"]["sd_difference"] == pytest.approx(np.sqrt(np.mean(np.square(sds))), rel=1e-9)
@@ -79,15 +79,15 @@ def test_a_pilot_finds_the_spread_it_was_simulated_with(block: str | None) -> No
     truth = Truth(seeds=80, seed_sd=0.0, run_sd=0.2, other_effects=0.0, missing=0.05)
     frame = simulate(truth, np.random.default_rng(1))
     table = build_table(frame, list(truth.design), "control", block, "test_correct", "test_trials")
-    plan = plan_from_pilot(table, Aim())
-    expected = plan_from_assumptions(0.2, truth.error_rate, truth.trials, 6, Aim())
+    plan = plan_from_pilot(table, PlanningTarget())
+    expected = plan_from_assumptions(0.2, truth.error_rate, truth.trials, 6, PlanningTarget())
     assert plan["paired"] == (block is not None)
     for part in ("main", "cell"):
         assert plan[part]["sd_difference"] == pytest.approx(expected[part]["sd_difference"], rel=0.1)
 
 
 def test_more_improvement_than_there_are_errors_is_out_of_reach() -> None:
-    plan = plan_from_assumptions(0.1, 0.002, 10_000, 1, Aim(effects=(0.3,)))
+    plan = plan_from_assumptions(0.1, 0.002, 10_000, 1, PlanningTarget(effects=(0.3,)))
     assert plan["main"]["seeds_for"][0]["seeds"] is None
 
 

@@ -13,7 +13,7 @@ import pytest
 import tensorflow as tf
 
 from study.trainers.mnist import data
-from study.trainers.mnist.engine import Trainer
+from study.trainers.mnist.engine import Engine
 from study.trainers.mnist.keys import key
 
 v1 = tf.compat.v1
@@ -127,9 +127,9 @@ def images() -> data.Dataset:
     return dataclasses.replace(mnist, test=data.Split(mnist.test.images[:2000], mnist.test.labels[:2000]))
 
 
-def engine_run(images: data.Dataset, implementations: tuple[str, ...]) -> tuple[Trainer, dict, list, list[float]]:
+def engine_run(images: data.Dataset, implementations: tuple[str, ...]) -> tuple[Engine, dict, list, list[float]]:
     """Train 100 steps one by one; returns the trainer, its initial weights, what each step was fed, and the losses."""
-    trainer = Trainer(SETTINGS, implementations, images)
+    trainer = Engine(SETTINGS, implementations, images)
     trainer._reset(SEED)
     weights = {name: variable.numpy() for name, variable in trainer._parameters.variables.items()}
     order = trainer._order(SEED, 1).numpy()
@@ -145,12 +145,12 @@ def engine_run(images: data.Dataset, implementations: tuple[str, ...]) -> tuple[
 
 
 @pytest.fixture(scope="module")
-def normalised_run(images: data.Dataset) -> tuple[Trainer, dict, list, list[float]]:
+def normalised_run(images: data.Dataset) -> tuple[Engine, dict, list, list[float]]:
     return engine_run(images, ("libs", "contrib", "contrib_stale"))
 
 
 def compare(
-    run: tuple[Trainer, dict, list, list[float]],
+    run: tuple[Engine, dict, list, list[float]],
     name: str,
     images: data.Dataset,
     batch_norm: Any,

@@ -2,7 +2,9 @@
 
 import dataclasses
 import hashlib
+import itertools
 import json
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,9 @@ import pytest
 
 from study.design.plan import Plan
 from study.errors import StudyError
-from study.store.record import Record, Score, Store
+from study.store.record import FIELDS, Record, Store
+from study.trainers.external.process import ExternalTrainer
+from study.trainers.mnist.trainer import MnistTrainer
 from tests import examples
 
 
@@ -66,7 +70,7 @@ def test_a_diverged_run_is_a_sound_record(small_plan: Plan, store: Store) -> Non
     record = examples.record(small_plan, cell, seed, diverged=True)
     store.write(record)
     assert store.load(record.id) == record
-    assert store.load(record.id).test.loss["moving"] is None
+    assert store.load(record.id).extra["test"]["loss"]["moving"] is None
 
 
 def test_floats_are_kept_to_the_last_bit(record: Record, store: Store) -> None:
@@ -100,7 +104,7 @@ def test_any_single_value_that_was_changed_is_noticed(record: Record) -> None:
         assert path == ("schema",) or "its checksum does not fit" in message
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Record)])
+@pytest.mark.parametrize("name", FIELDS)
 def test_a_field_that_was_taken_out_is_noticed_even_with_a_checksum_that_fits(record: Record, name: str) -> None:
     body = json.loads(record.to_json())
     del body[name]
@@ -108,8 +112,55 @@ def test_a_field_that_was_taken_out_is_noticed_even_with_a_checksum_that_fits(re
     assert f"'{name}'" in refusal(with_checksum(body))
 
 
-def test_a_field_that_no_record_has_is_noticed_even_with_a_checksum_that_fits(record: Record) -> None:
-    assert "'more'" in refusal(with_checksum(json.loads(record.to_json()) | {"more": 1}))
+def test_what_no_other_record_has_is_its_trainers(record: Record) -> None:
+    more = Record.from_json(with_checksum(json.loads(record.to_json()) | {"more": 1}), "")
+    assert more == dataclasses.replace(record, extra=record.extra | {"more": 1})
+
+
+# -- records of the first layout, as they lie on many a disk: the reference study's, and four of a trainer of one's own
+
+
+def first_records() -> Iterator[str]:
+    with tarfile.open(examples.PROJECT / "reference/bn-on-mnist-records.tar.xz") as archive:
+        for member in archive:
+            if member.isfile():
+                yield archive.extractfile(member).read().decode()
+    yield from (Path(__file__).parent / "external_records.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+
+
+def test_the_first_records_are_read_and_would_be_written_byte_for_byte_as_they_are() -> None:
+    texts = list(first_records())
+    assert len(texts) == 600 + 4
+    for text in texts:
+        assert Record.from_json(text, "").to_json() == text
+
+
+def test_a_bit_of_a_first_record_that_was_changed_is_noticed() -> None:
+    for text in itertools.islice(first_records(), 3):
+        status = '"status": "ok"'
+        assert status in text
+        assert "its checksum does not fit" in refusal(text.replace(status, '"status": "diverged"'))
+
+
+def test_the_first_records_have_the_columns_that_they_had() -> None:
+    network, own = MnistTrainer(examples.resolved()), (trainer_of("number"), trainer_of("proportion"))
+    *_, network_text, first, second, third, fourth = first_records()
+    row = network.columns(Record.from_json(network_text, ""))
+    kept = json.loads(network_text)
+    assert (row["test_correct"], row["test_trials"]) == (kept["test"]["correct"]["moving"], 10_000)
+    assert sum(byte.bit_count() for byte in row["correct_bits"]) == row["test_correct"]
+    nothing, number, counts, zero = (Record.from_json(text, "") for text in (first, second, third, fourth))
+    assert (nothing.status, own[0].columns(nothing)) == ("diverged", {"response": None})
+    assert (number.status, own[0].columns(number)) == ("ok", {"response": 0.1})
+    assert own[0].curve(number) == {"epoch": [1, 2, 3], "response": [3.0, None, 0.1]}
+    assert own[1].columns(counts) == {"successes": 3, "trials": 4, "correct_bits": bytes([0b10110000])}
+    assert own[1].curve(counts) == {"epoch": [1, 2, 3], "successes": [1, None, 3], "trials": [5, 5, 5]}
+    assert (zero.status, own[1].columns(zero)) == ("diverged", {"successes": 0, "trials": 4})
+
+
+def trainer_of(kind: str) -> ExternalTrainer:
+    response = {"kind": kind, "name": "loss", "unit": "", "better": "higher"}
+    return ExternalTrainer({"trainer": {"command": "true"}, "response": response})
 
 
 def test_a_record_cut_off_at_any_byte_is_refused(record: Record, store: Store) -> None:
@@ -139,24 +190,16 @@ def test_a_record_of_another_schema_is_refused(record: Record, schema: object) -
     assert f"schema {schema!r}, allowed: 1" in message
 
 
-IMPOSSIBLE: dict[str, tuple[dict[str, Any], str]] = {
-    "an unknown status": ({"status": "killed"}, "status is 'killed', allowed: ok, diverged"),
-    "more right than images": (
-        {"test": Score(10, {"moving": 11, "population": 1, "batch": 1}, {})},
-        "test.correct.moving is 11, allowed: 0 to 10",
-    ),
-    "fewer right than none": (
-        {"validation": Score(10, {"moving": 1, "population": -1, "batch": 1}, {})},
-        "validation.correct.population is -1, allowed: 0 to 10",
-    ),
-    "a way of scoring that is missing": ({"test": Score(10, {"moving": 1}, {})}, "needed: moving, population, batch"),
-    "a curve with a gap": ({"curve": {"epoch": [1, 2], "train_loss": [0.5]}}, "curve differ in length"),
-}
-
-
-@pytest.mark.parametrize("name", IMPOSSIBLE)
-def test_values_that_cannot_be_are_refused_even_with_a_checksum_that_fits(record: Record, name: str) -> None:
-    changes, words = IMPOSSIBLE[name]
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"status": "killed"}, "status is 'killed', allowed: ok, diverged"),
+        ({"curve": {"epoch": [1, 2], "train_loss": [0.5]}}, "curve differ in length"),
+    ],
+)
+def test_values_that_cannot_be_are_refused_even_with_a_checksum_that_fits(
+    record: Record, changes: dict[str, Any], words: str
+) -> None:
     assert words in refusal(dataclasses.replace(record, **changes).to_json())
 
 
@@ -185,7 +228,7 @@ def test_missing_are_the_absent_and_the_damaged(small_plan: Plan, store: Store) 
     damaged.write_text(damaged.read_text().replace('"seed": 2', '"seed": 3'))
     assert store.missing(run_ids) == [run_ids[3], run_ids[5]]
     # For progress a file is enough.
-    assert store.count(run_ids) == len(run_ids) - 1
+    assert len(store.recorded()) == len(run_ids) - 1
 
 
 def test_writing_leaves_one_file_a_run_and_no_other(small_plan: Plan, store: Store) -> None:

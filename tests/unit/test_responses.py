@@ -10,12 +10,13 @@ import pytest
 import statsmodels.formula.api as smf
 from scipy import stats
 
-from study.analysis import run
+from study.analysis.read import run_table
+from study.analysis.run import analyse
 from study.cli import main
+from study.design.response import AnalysisSpec
 from study.report.results import read_results
 from study.report.sureness import sureness
 from study.report.verdict import verdict
-from study.stats.table import build_table
 
 ARMS = ("sgd", "adam", "lion")
 
@@ -39,9 +40,9 @@ def runs(seeds: int = 8, rng_seed: int = 0) -> pd.DataFrame:
 
 
 def analysed(frame: pd.DataFrame, block: str | None = "seed", margin: float = 0.1, **outcome: Any) -> dict[str, Any]:
-    outcome = outcome or {"response": "loss", "higher_is_better": False}
-    table = build_table(frame, ["optimizer", "size"], "sgd", block, **outcome)
-    return run.analyse(table, run.Plan(margin=margin, collapse_below=None))
+    outcome = outcome or {"response": "loss", "better": "lower"}
+    spec = AnalysisSpec(("optimizer", "size"), "sgd", block, margin=margin, **outcome)
+    return analyse(run_table(frame, spec), spec)
 
 
 def contrast(results: dict[str, Any], level: str, scale: str = "response") -> dict[str, Any]:
@@ -57,8 +58,7 @@ def test_a_number_with_blocks_is_the_paired_t_test_of_the_seeds_means() -> None:
         row, expected = contrast(results, arm), stats.ttest_rel(means[arm], means["sgd"])
         assert row["estimate"] == pytest.approx((means[arm] - means["sgd"]).mean(), rel=1e-9)
         assert row["p"] == pytest.approx(expected.pvalue, rel=1e-9)
-        bounds = expected.confidence_interval(0.95)
-        assert (row["ci_low_single"], row["ci_high_single"]) == pytest.approx((bounds.low, bounds.high), rel=1e-9)
+        assert row["statistic"] == pytest.approx(expected.statistic, rel=1e-9)
 
 
 def test_a_number_without_blocks_has_welchs_errors_and_the_estimates_of_least_squares() -> None:
@@ -103,7 +103,7 @@ def test_a_proportion_analysed_as_a_number_gives_the_same_difference_in_another_
         pp, share = contrast(as_counts, arm, "pp"), contrast(as_number, arm)
         for name in ("estimate", "se", "ci_low", "ci_high", "margin"):
             assert pp[name] == pytest.approx(100 * share[name], rel=1e-9)
-        for name in ("df", "p", "p_adjusted", "p_equivalence", "p_signflip"):
+        for name in ("df", "p", "p_adjusted", "p_equivalence"):
             assert pp[name] == pytest.approx(share[name], rel=1e-7, abs=1e-12)
         assert pp["verdict"] == share["verdict"]
 
@@ -111,7 +111,7 @@ def test_a_proportion_analysed_as_a_number_gives_the_same_difference_in_another_
 def test_the_direction_turns_the_verdict_and_not_the_numbers() -> None:
     frame = runs()
     lower = contrast(analysed(frame), "adam")
-    higher = contrast(analysed(frame, response="loss", higher_is_better=True), "adam")
+    higher = contrast(analysed(frame, response="loss", better="higher"), "adam")
     assert (lower["verdict"], higher["verdict"]) == ("better and matters", "worse")
     assert lower["estimate"] == higher["estimate"] < 0
 

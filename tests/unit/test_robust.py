@@ -25,18 +25,6 @@ def test_wilcoxon_agrees_with_r(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", TABLES)
-def test_the_paired_t_test_agrees_with_r(name: str) -> None:
-    wide, r = means(name)
-    for row in r["paired_t"]:
-        d = (wide[row["bn"]] - wide["none"]).to_numpy()
-        found = t_interval(float(d.mean()), float(d.std(ddof=1) / np.sqrt(len(d))), len(d) - 1, 0.05)
-        assert found.estimate == pytest.approx(row["estimate"], rel=1e-9)
-        assert found.statistic == pytest.approx(row["t"], rel=1e-9)
-        assert found.p == pytest.approx(row["p"], rel=1e-9)
-        assert [found.ci_low, found.ci_high] == pytest.approx(row["ci"], rel=1e-9)
-
-
-@pytest.mark.parametrize("name", TABLES)
 def test_friedman_agrees_with_r(name: str) -> None:
     wide, r = means(name)
     found = friedman(wide.to_numpy())
@@ -49,11 +37,6 @@ def test_friedman_corrects_for_ties_as_scipy_does() -> None:
     values = np.random.default_rng(0).integers(0, 4, size=(12, 4)).astype(float)
     expected = stats.friedmanchisquare(*values.T)
     assert friedman(values).chi2 == pytest.approx(expected.statistic, rel=1e-12)
-
-
-def test_blocks_that_all_agree_have_no_f() -> None:
-    found = friedman(np.tile([1.0, 2.0, 3.0], (5, 1)))
-    assert (found.F, found.p_f) == (None, 0.0)
 
 
 def test_nemenyis_difference_is_that_of_demsars_table() -> None:
@@ -82,8 +65,6 @@ def test_the_trimmed_t_test_agrees_with_scipys_trimmed_mean_and_winsorised_varia
     winsorised = np.asarray(stats.mstats.winsorize(d, (4.5 / 23, 4.5 / 23)))
     assert found.se == pytest.approx(winsorised.std(ddof=1) / (0.6 * np.sqrt(23)))
     assert found.df == 14
-    scipys = stats.ttest_1samp(winsorised, 0)  # not the same test, but the same direction
-    assert np.sign(found.statistic) == np.sign(scipys.statistic)
 
 
 def test_without_variation_p_is_the_limit() -> None:

@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 from scipy import integrate, special, stats
 
-from study.stats.sequential.e_process import critical_t, log_evidence, monitor, t_statistic
+from study.stats.sequential.e_process import PRECISION, critical_t, log_evidence, monitor, t_statistic
 
 
-@pytest.mark.parametrize("precision", [0.25, 0.5, 1.0, 3.0])
 @pytest.mark.parametrize(("n", "t"), [(2, 0.7), (5, 3.1), (12, -1.4), (40, 2.5), (200, -0.3)])
-def test_both_directions_together_are_the_published_bayes_factor(n: int, t: float, precision: float) -> None:
+def test_both_directions_together_are_the_published_bayes_factor(n: int, t: float) -> None:
     """Goenen et al. (2005): the ratio of Student densities, one of them with the prior's variance in its scale."""
-    scale = np.sqrt(1 + n / precision)
+    scale = np.sqrt(1 + n / PRECISION)
     published = stats.t.pdf(t, n - 1, scale=scale) / stats.t.pdf(t, n - 1)
-    one_sided = np.exp(log_evidence(np.array([t, -t]), n, precision))
+    one_sided = np.exp(log_evidence(np.array([t, -t]), n))
     assert one_sided.mean() == pytest.approx(published, rel=1e-10)
 
 

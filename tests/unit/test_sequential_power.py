@@ -9,7 +9,7 @@ from scipy import stats
 
 from study.cli import main
 from study.design.factorial import planned_looks
-from study.stats.planning.power import Aim, plan_from_assumptions
+from study.stats.planning.power import PlanningTarget, plan_from_assumptions
 from study.stats.sequential.path import follow
 from study.stats.sequential.power import STUDIES, prefix_moments, stopping
 
@@ -47,14 +47,14 @@ def test_larger_effects_and_smaller_spreads_take_fewer_seeds_and_never_more_than
 
 def test_the_plan_has_a_row_for_no_difference_and_for_each_effect() -> None:
     looks = planned_looks(5, 5, 60)
-    plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, Aim(effects=(0.1, 0.3), looks=looks))
+    plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, PlanningTarget(effects=(0.1, 0.3), looks=looks))
     sd = plan["main"]["sd_difference"] * 100 * 0.016 * (1 - 0.016)
     rows = plan["main"]["sequential"]
     assert [row["effect"] for row in rows] == [0.0, 0.1, 0.3]
     assert rows[2]["expected"] == stopping(0.3, sd, 0.1, looks, 0.05, 4).expected
     # In a single cell the same takes more.
     assert plan["cell"]["sequential"][2]["expected"] > rows[2]["expected"]
-    assert plan_from_assumptions(0.10, 0.016, 10_000, 6, Aim())["main"]["sequential"] is None
+    assert plan_from_assumptions(0.10, 0.016, 10_000, 6, PlanningTarget())["main"]["sequential"] is None
 
 
 def test_the_command_plans_both_kinds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,13 +10,11 @@ from pathlib import Path
 import pytest
 
 from study import cli
-from study.design.factorial import jobs
 from study.design.plan import Plan, write
 from study.errors import StudyError
 from study.monitor import heartbeat
-from study.monitor.status import Failure, Status, Survey
+from study.monitor.status import Failure, Status, survey
 from study.store.record import Store
-from study.trainers.mnist.trainer import origin
 from tests import examples
 
 SHARED, NONE = "bn~shared_dropout~0.3", "bn~none_dropout~0.3"
@@ -28,23 +26,19 @@ def plan() -> Plan:
     config = examples.resolved(
         design={"factors": {"bn": ["none", "libs", "keras"]}, "seeds": 4}, execution={"seconds_per_run": 30}
     )
-    return Plan(config, origin("d" * 64))
+    return examples.planned(config)
 
 
 @pytest.fixture
 def folder(tmp_path: Path, plan: Plan) -> Path:
     folder = tmp_path / "results/small"
-    write(plan, folder)
+    write(plan, folder, {})
     return folder
 
 
 @pytest.fixture
 def store(folder: Path) -> Store:
     return Store(folder.parent / "runs")
-
-
-def look(plan: Plan, folder: Path, store: Store) -> Status:
-    return Survey(plan, folder, store).look()
 
 
 def train(plan: Plan, store: Store, trajectory: str, *seeds: int, seconds: float = 8.0) -> None:
@@ -55,8 +49,8 @@ def train(plan: Plan, store: Store, trajectory: str, *seeds: int, seconds: float
             store.write(record)
 
 
-def sign_of(plan: Plan, folder: Path, trajectory: str) -> Path:
-    (job,) = [job for job in jobs(plan.config) if job.trajectory == trajectory]
+def beat_of(plan: Plan, folder: Path, trajectory: str) -> Path:
+    (job,) = [job for job in plan.jobs() if job.trajectory == trajectory]
     return folder / "train" / trajectory / f"seeds~{job.block}.{'0' * 8}{heartbeat.SUFFIX}"
 
 
@@ -69,7 +63,7 @@ def states(status: Status) -> dict[tuple[object, ...], tuple[str, ...]]:
 
 
 def test_before_the_first_run_all_are_missing(plan: Plan, folder: Path, store: Store) -> None:
-    status = look(plan, folder, store)
+    status = survey(plan, folder, store)
     assert (status.runs, status.count("missing")) == (24, 24)
     assert [tuple(row.levels.values()) for row in status.rows] == [
         (bn, dropout) for bn in ("none", "libs", "keras") for dropout in (0.0, 0.3)
@@ -83,8 +77,8 @@ def test_before_the_first_run_all_are_missing(plan: Plan, folder: Path, store: S
 def test_a_job_under_way_is_at_its_first_seed_without_a_record(plan: Plan, folder: Path, store: Store) -> None:
     train(plan, store, NONE, 0, 1, 2, 3, seconds=8)
     train(plan, store, SHARED, 0, 1, seconds=20)
-    with heartbeat.beating(sign_of(plan, folder, SHARED), about(SHARED)):
-        status = look(plan, folder, store)
+    with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
+        status = survey(plan, folder, store)
     found = states(status)
     assert found["none", 0.3] == ("done",) * 4
     assert found["libs", 0.3] == found["keras", 0.3] == ("done", "done", "running", "missing")
@@ -97,14 +91,14 @@ def test_a_job_under_way_is_at_its_first_seed_without_a_record(plan: Plan, folde
 
 def test_several_seeds_at_once_are_under_way_together(plan: Plan, folder: Path, store: Store) -> None:
     train(plan, store, SHARED, 1)
-    with heartbeat.beating(sign_of(plan, folder, SHARED), about(SHARED, at_once=2)):
-        status = look(plan, folder, store)
+    with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED, at_once=2)):
+        status = survey(plan, folder, store)
     assert states(status)["keras", 0.3] == ("running", "done", "running", "missing")
     assert status.trainings_at_once == 2
 
 
-def test_a_job_that_succeeds_leaves_no_sign(plan: Plan, folder: Path, store: Store) -> None:
-    path = sign_of(plan, folder, NONE)
+def test_a_job_that_succeeds_leaves_no_heartbeat(plan: Plan, folder: Path, store: Store) -> None:
+    path = beat_of(plan, folder, NONE)
     with heartbeat.beating(path, about(NONE)):
         assert path.exists()
     assert list(path.parent.iterdir()) == []
@@ -112,11 +106,11 @@ def test_a_job_that_succeeds_leaves_no_sign(plan: Plan, folder: Path, store: Sto
 
 def test_a_job_that_fails_says_why(plan: Plan, folder: Path, store: Store) -> None:
     train(plan, store, NONE, 0)
-    with pytest.raises(MemoryError), heartbeat.beating(sign_of(plan, folder, NONE), about(NONE)):
+    with pytest.raises(MemoryError), heartbeat.beating(beat_of(plan, folder, NONE), about(NONE)):
         raise MemoryError("no more")
-    with pytest.raises(StudyError), heartbeat.beating(sign_of(plan, folder, SHARED), about(SHARED)):
+    with pytest.raises(StudyError), heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
         raise StudyError("images: gone")
-    status = look(plan, folder, store)
+    status = survey(plan, folder, store)
     assert states(status)["none", 0.3] == ("done", "failed", "missing", "missing")
     assert states(status)["keras", 0.3] == ("failed", "missing", "missing", "missing")
     assert status.trainings_at_once == 0
@@ -124,33 +118,33 @@ def test_a_job_that_fails_says_why(plan: Plan, folder: Path, store: Store) -> No
     assert (status.failure.what, status.failure.error) == (f"{SHARED}, seed 0", "images: gone")
     assert status.failure.log == folder / "logs/train" / SHARED / f"seeds~0-3.{'0' * 8}.log"
     # The job runs again.
-    with heartbeat.beating(sign_of(plan, folder, SHARED), about(SHARED)):
-        status = look(plan, folder, store)
+    with heartbeat.beating(beat_of(plan, folder, SHARED), about(SHARED)):
+        status = survey(plan, folder, store)
         assert states(status)["keras", 0.3][0] == "running"
         assert status.failure is not None
         assert status.failure.error == "MemoryError: no more"
 
 
 def test_a_job_that_was_killed_gives_no_sign_of_life(plan: Plan, folder: Path, store: Store) -> None:
-    path = sign_of(plan, folder, NONE)
+    path = beat_of(plan, folder, NONE)
     code = (
         "import os, pathlib; from study.monitor import heartbeat\n"
         f"with heartbeat.beating(pathlib.Path({str(path)!r}), {about(NONE)!r}):\n"
         "    os.kill(os.getpid(), 9)"
     )
     subprocess.run([sys.executable, "-c", code], cwd=examples.PROJECT, check=False)
-    assert states(look(plan, folder, store))["none", 0.3][0] == "running"
+    assert states(survey(plan, folder, store))["none", 0.3][0] == "running"
     os.utime(path, (time.time() - heartbeat.SILENCE - 1,) * 2)
-    status = look(plan, folder, store)
+    status = survey(plan, folder, store)
     assert states(status)["none", 0.3][0] == "failed"
     assert status.failure is not None
     assert "no sign of life since" in status.failure.error
     # Another job, perhaps of another study, has trained the runs meanwhile.
     train(plan, store, NONE, 0, 1, 2, 3)
-    assert look(plan, folder, store).failure is None
+    assert survey(plan, folder, store).failure is None
 
 
-def test_the_sign_is_touched_as_long_as_the_job_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_heartbeat_is_touched_as_long_as_the_job_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heartbeat, "INTERVAL", 0.01)
     path = tmp_path / f"x{heartbeat.SUFFIX}"
     with heartbeat.beating(path, about(NONE)):
@@ -161,7 +155,7 @@ def test_the_sign_is_touched_as_long_as_the_job_lives(tmp_path: Path, monkeypatc
         assert path.stat().st_mtime > 0
 
 
-def test_a_sign_that_cannot_be_written_stops_no_job(tmp_path: Path) -> None:
+def test_a_heartbeat_that_cannot_be_written_stops_no_job(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = []
     with heartbeat.beating(tmp_path / "file" / "x.job", about(NONE)):
@@ -170,18 +164,18 @@ def test_a_sign_that_cannot_be_written_stops_no_job(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"host": 1}'])
-def test_what_is_no_sign_is_passed_over(plan: Plan, folder: Path, store: Store, content: str) -> None:
-    path = sign_of(plan, folder, NONE)
+def test_what_is_no_heartbeat_is_passed_over(plan: Plan, folder: Path, store: Store, content: str) -> None:
+    path = beat_of(plan, folder, NONE)
     path.parent.mkdir(parents=True)
     path.write_text(content)
-    assert look(plan, folder, store).count("missing") == 24
+    assert survey(plan, folder, store).count("missing") == 24
 
 
 def test_the_command_tells_it_in_words(
     plan: Plan, folder: Path, store: Store, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     train(plan, store, NONE, 0, 1, 2)
-    with pytest.raises(StudyError), heartbeat.beating(sign_of(plan, folder, NONE), about(NONE)):
+    with pytest.raises(StudyError), heartbeat.beating(beat_of(plan, folder, NONE), about(NONE)):
         raise StudyError("results/runs/x.json: cannot be written: No space left on device")
     assert cli.main(["status", str(folder)]) == 0
     lines = capsys.readouterr().out.splitlines()

@@ -1,4 +1,4 @@
-"""Trainers of a study's own: what is executed, what is an answer, what is a failure, what makes a run another."""
+"""Trainers of a study's own: what is executed, what is a result, what is a failure, what makes a run another."""
 
 import json
 import os
@@ -15,8 +15,10 @@ from study.config import resolve as configuration
 from study.design import factorial
 from study.design.plan import Plan
 from study.errors import StudyError
-from study.store.record import OwnRecord, Record, Store
-from study.store.tables import collect
+from study.store.record import Record, Store
+from study.store.tables import Tables
+from study.store.tables import collect as collect_with
+from study.trainers.external.declaration import RESERVED
 from tests.examples import PROJECT, overlaid
 
 COMMAND: dict[str, Any] = {
@@ -42,7 +44,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def resolved(**changes: Any) -> dict[str, Any]:
-    return configuration.resolve(overlaid(changes, COMMAND))
+    return configuration.resolve(overlaid(overlaid(changes, {"execution": {"seconds_per_run": 1}}), COMMAND))
 
 
 def planned(**changes: Any) -> Plan:
@@ -50,10 +52,14 @@ def planned(**changes: Any) -> Plan:
     return Plan(config, trainers.choose(config).origin())
 
 
+def collect(plan: Plan, store: Store) -> Tables:
+    return collect_with(plan, trainers.choose(plan.config), store)
+
+
 def train(plan: Plan) -> Store:
     """Train every job; what fails is raised at the end."""
     store, trainer = Store(Path("runs")), trainers.choose(plan.config)
-    for job in factorial.jobs(plan.config):
+    for job in plan.jobs():
         trainer.train(job, plan, store, lambda *_: None)
     return store
 
@@ -122,9 +128,8 @@ GOOD = {
 def test_a_number_or_its_absence_is_an_outcome_and_is_recorded(text: str) -> None:
     plan = planned(design=levels('{"value": 1}', text))
     record = one(train(plan), plan, text)
-    assert isinstance(record, OwnRecord)
-    assert (record.status, record.response) == GOOD[text]
-    assert record.successes is record.trials is None
+    assert (record.status, record.extra["response"]) == GOOD[text]
+    assert record.extra["successes"] is record.extra["trials"] is None
 
 
 BAD = {
@@ -144,7 +149,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("text", BAD)
-def test_what_is_no_answer_is_told_and_never_recorded(text: str, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_is_no_result_is_told_and_never_recorded(text: str, capfd: pytest.CaptureFixture[str]) -> None:
     plan = planned(design=levels('{"value": 1}', text or " "))
     with pytest.raises(
         StudyError, match="2 of 2 runs failed and have no record; the same command runs them again"
@@ -182,17 +187,25 @@ def test_a_proportion_is_counts_that_are_possible(text: str) -> None:
         assert expected in str(told.value)
         return
     record = one(train(plan), plan, text)
-    assert isinstance(record, OwnRecord)
-    assert (record.successes, record.trials, record.status) == expected
+    assert (record.extra["successes"], record.extra["trials"], record.status) == expected
     if "correct" in text:
         table = collect(plan, Store(Path("runs"))).runs
         assert table[table["word"] == text]["correct_bits"].iloc[0] == bytes([0b10110000])
+
+
+def test_no_factor_may_have_the_name_of_a_column() -> None:
+    curve = '{"value": 1, "curve": [1]}'
+    counts = '{"successes": 1, "trials": 2, "curve": [1], "correct": [1, 0]}'
+    for plan in (planned(design=levels(curve, '{"value": 2}')), _proportion_plan(counts)):
+        tables = collect(plan, train(plan))
+        assert set(tables.runs) | set(tables.curves) <= {"word", *RESERVED}
 
 
 def _proportion_plan(text: str) -> Plan:
     config = overlaid({"design": levels('{"successes": 1, "trials": 1}', text)}, COMMAND)
     config["response"] = {"kind": "proportion"}
     config["plan"] = {"margin_pp": 1}
+    config["execution"] = {"seconds_per_run": 1}
     config = configuration.resolve(config)
     return Plan(config, trainers.choose(config).origin())
 
@@ -270,7 +283,7 @@ def alive(pid: int) -> bool:
 def test_a_program_that_does_not_exist_is_told_when_the_study_is_planned() -> None:
     config = resolved(trainer={"command": "no-such-program {word} {seed} {record}"})
     with pytest.raises(StudyError, match="'no-such-program', which is no program here"):
-        trainers.choose(config).check(factorial.cells(config))
+        trainers.choose(config).check(factorial.cells(config, {}))
 
 
 def test_a_function_is_called_with_the_levels_and_the_seed_in_a_process_of_its_own(here: Path) -> None:
@@ -284,13 +297,13 @@ def test_a_function_is_called_with_the_levels_and_the_seed_in_a_process_of_its_o
     )
     config = overlaid({}, COMMAND)
     config["trainer"] = {"function": "package.training:run"}
+    config["execution"] = {"seconds_per_run": 1}
     config["design"]["factors"] = {"word": ["a", "bb"], "number": [0.5], "flag": [True]}
     config = configuration.resolve(config)
     plan = Plan(config, trainers.choose(config).origin())
     table = collect(plan, train(plan))
     assert table.runs["response"].tolist() == [1.5, 2.5, 2.5, 3.5]
     assert table.curves["response"].tolist() == [0.0, 1.0] * 4
-    assert table.gap is None
     with pytest.raises(StudyError, match="module 'nowhere', which is not found"):
         trainers.choose(configuration.resolve(overlaid({"trainer": {"function": "nowhere:run"}}, config))).origin()
 
@@ -343,12 +356,12 @@ def test_without_a_block_no_two_cells_share_a_seed_and_each_keeps_its_own() -> N
     assert max(seeds) < 2**32
     more = {run_id for run_id, _, _ in planned(design=alone | {"seeds": 50} | levels("a", "b", "c")).runs()}
     assert {run_id for run_id, _, _ in plan.runs()} < more
-    assert {cell.seed_offset for cell in factorial.cells(resolved())} == {0}
+    assert {cell.seed_offset for cell in factorial.cells(resolved(), {})} == {0}
 
 
 @pytest.mark.parametrize("word", [*HOSTILE, "x" * 500, "a/../../b", ".."])
 def test_a_trajectory_is_a_name_for_a_folder_whatever_its_levels(word: str) -> None:
-    names = [cell.trajectory for cell in factorial.cells(resolved(design=levels("plain", word)))]
+    names = [cell.trajectory for cell in factorial.cells(resolved(design=levels("plain", word)), {})]
     assert len(set(names)) == 2
     for name in names:
         assert "/" not in name
@@ -362,11 +375,11 @@ def test_a_signal_to_the_job_ends_its_run_too(here: Path) -> None:
         "import os, pathlib, time\npathlib.Path('pid').write_text(str(os.getpid()))\ntime.sleep(600)\n"
     )
     code = (
-        "import json, sys\nfrom pathlib import Path\nfrom study import trainers\nfrom study.design import factorial\n"
+        "import json, sys\nfrom pathlib import Path\nfrom study import trainers\n"
         "from study.design.plan import Plan\n"
         "from study.store.record import Store\nconfig = json.loads(sys.argv[1])\ntrainer = trainers.choose(config)\n"
         "plan = Plan(config, trainer.origin())\n"
-        "trainer.train(factorial.jobs(config)[0], plan, Store(Path('runs')), lambda *_: None)\n"
+        "trainer.train(plan.jobs()[0], plan, Store(Path('runs')), lambda *_: None)\n"
     )
     job = subprocess.Popen(
         [sys.executable, "-c", code, json.dumps(resolved())], env=os.environ | {"PYTHONPATH": str(PROJECT)}

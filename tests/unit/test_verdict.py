@@ -1,7 +1,7 @@
 """The verdict's sentences are true for every outcome."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pandas as pd
 import pytest
@@ -9,7 +9,7 @@ import pytest
 from study.files import write_json
 from study.report.results import Results, read_results
 from study.report.verdict import Verdict, verdict
-from study.stats.effects.equivalence import VERDICTS
+from study.stats.effects.equivalence import Verdict as Label
 from study.trainers.mnist.explanation import MnistExplanation
 
 OF_A_RESPONSE = {"successes": None, "trials": None, "response": "k"}
@@ -200,7 +200,7 @@ def test_an_unfinished_study_gets_a_stamp_and_no_verdict(tmp_path: Path) -> None
     assert not found.arms
 
 
-@pytest.mark.parametrize("label", VERDICTS)
+@pytest.mark.parametrize("label", get_args(Label))
 def test_every_label_of_the_engine_has_a_sentence(tmp_path: Path, label: str) -> None:
     found = verdict(results(tmp_path, [contrast("a", 0.23, 0.15, 0.31, label)]))
     assert "arm A, +0.23" in words(found)

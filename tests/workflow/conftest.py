@@ -14,7 +14,7 @@ import yaml
 from study import trainers
 from study.config import resolve as configuration
 from study.design import factorial, plan
-from study.store.record import NetworkRecord, Record
+from study.store.record import Record
 from tests.examples import PROJECT, overlaid
 
 Changes = dict[str, Any]
@@ -84,13 +84,12 @@ class Study:
             for run_id, path in self.stored().items()
         }
 
-    def bits(self) -> dict[str, tuple[str, str, bytes]]:
+    def bits(self) -> dict[str, tuple[str, str, str]]:
         """What a run came to, bit for bit: its weights, its predictions, and which of them are right."""
         records = {run_id: Record.from_json(path.read_text(), path) for run_id, path in self.stored().items()}
         return {
-            run_id: (record.digests["weights"], record.digests["predictions"], record.bits().tobytes())
+            run_id: (*record.extra["digests"].values(), record.extra["correct_bits"])
             for run_id, record in records.items()
-            if isinstance(record, NetworkRecord)
         }
 
     def config(self, **changes: Any) -> dict[str, Any]:
@@ -100,13 +99,16 @@ class Study:
 
     def planned(self, **changes: Any) -> plan.Plan:
         """The plan that `changes` make of it, with the images that were planned on."""
-        return plan.Plan(self.config(**changes), plan.read(self.result("design.json")).origin)
+        config = self.config(**changes)
+        return plan.Plan(config, plan.read(self.result("design.json")).origin, trainers.choose(config).shared_levels())
 
     def manifest(self, trajectory: str, block: str, **changes: Any) -> str:
         """The output of one training job, as its rule names it."""
         config = self.config(**changes)
-        (job,) = [job for job in factorial.jobs(config) if (job.trajectory, job.block) == (trajectory, block)]
-        return self.target(f"train/{trajectory}/seeds~{block}.{job.key(trainers.choose(config).fingerprint())}.json")
+        trainer = trainers.choose(config)
+        every = factorial.jobs(config, trainer.shared_levels())
+        (job,) = [job for job in every if (job.trajectory, job.block) == (trajectory, block)]
+        return self.target(f"train/{trajectory}/seeds~{block}.{job.key(trainer.fingerprint())}.json")
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,9 @@ import pandas as pd
 import pytest
 import yaml
 
+from study import trainers
 from study.analysis import adaptive
+from study.design.response import analysis_spec
 from study.store.record import Store
 from tests.examples import PROJECT
 from tests.workflow.conftest import Changes, Study
@@ -43,7 +45,7 @@ def grown(growing: Changes, tmp_path_factory: pytest.TempPathFactory) -> tuple[S
 
 
 def decisions(study: Study) -> dict[int, Mapping[str, Any]]:
-    return {look: json.loads(study.result(f"looks/seeds~{look}.json").read_text()) for look in LOOKS}
+    return {look: json.loads(study.result(f"interim_looks/seeds~{look}.json").read_text()) for look in LOOKS}
 
 
 def test_one_command_adds_seeds_for_what_is_open_until_the_budget_is_spent(grown: tuple[Study, str]) -> None:
@@ -71,9 +73,11 @@ def test_running_a_grown_study_again_does_nothing(grown: tuple[Study, str]) -> N
 
 def test_a_decision_is_a_function_of_the_records(grown: tuple[Study, str], tmp_path: Path) -> None:
     study, _ = grown
-    store = Store(study.folder / "results/runs")
+    plan, store = study.planned(), Store(study.folder / "results/runs")
+    trainer = trainers.choose(plan.config)
+    spec = analysis_spec(plan.config, trainer.response())
     for look, found in decisions(study).items():
-        adaptive.write(adaptive.decide(study.planned(), store, look), tmp_path / "again.json")
+        adaptive.write(adaptive.decide(plan, spec, trainer, store, look), tmp_path / "again.json")
         assert json.loads((tmp_path / "again.json").read_text()) == found
 
 
@@ -84,10 +88,10 @@ def test_a_study_killed_after_a_look_takes_the_same_course_to_the_same_bits(
     study = Study(tmp_path, growing)
 
     def in_the_second_block() -> bool:
-        return study.result("looks/seeds~5.json").exists() and len(study.stored()) > 3 * 5
+        return study.result("interim_looks/seeds~5.json").exists() and len(study.stored()) > 3 * 5
 
     kill_when(study, in_the_second_block)
-    assert not study.result("looks/seeds~7.json").exists()
+    assert not study.result("interim_looks/seeds~7.json").exists()
     study.succeed("--unlock")
     study.succeed()
     assert decisions(study) == decisions(original)

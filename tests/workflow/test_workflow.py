@@ -111,6 +111,7 @@ def test_neither_times_nor_comments_of_the_sources_repeat_anything(finished: Stu
     for name in (
         "Snakefile",
         "config.yaml",
+        "workflow/Snakefile",
         "workflow/rules/train.smk",
         "workflow/rules/design.smk",
         "study/design/factorial.py",
@@ -173,9 +174,7 @@ def test_a_new_version_of_the_engine_repeats_every_job_but_not_without_a_word(fi
 
 
 def test_neither_cores_nor_packing_nor_sharing_change_a_bit(original: Study, tmp_path: Path) -> None:
-    def bits(
-        name: str, cores: int, bn: list[str], seeds: int, **execution: object
-    ) -> dict[str, tuple[str, str, bytes]]:
+    def bits(name: str, cores: int, bn: list[str], seeds: int, **execution: object) -> dict[str, tuple[str, str, str]]:
         study = Study(tmp_path / name, original.overlay)
         study.folder.mkdir()
         changes = {

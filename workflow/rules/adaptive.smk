@@ -23,7 +23,7 @@ def last_decision(wildcards):
 
 
 def manifests(look):
-    jobs = JOBS.values() if look is None else adaptive.jobs(config, look, decided)
+    jobs = JOBS.values() if look is None else adaptive.jobs(config, JOBS.values(), look, decided)
     return [f"{STUDY}/train/{job.trajectory}/seeds~{job.block}.{job.key(FINGERPRINT)}.json" for job in jobs]
 
 
@@ -32,11 +32,11 @@ checkpoint decide:
         design=f"{STUDY}/design.json",
         manifests=lambda wildcards: manifests(int(wildcards.look)),
     output:
-        decision=f"{STUDY}/looks/seeds~{{look}}.json",
+        decision=f"{STUDY}/interim_looks/seeds~{{look}}.json",
     log:
-        f"{STUDY}/logs/looks/seeds~{{look}}.log",
+        f"{STUDY}/logs/interim_looks/seeds~{{look}}.log",
     benchmark:
-        f"{STUDY}/benchmarks/looks/seeds~{{look}}.tsv"
+        f"{STUDY}/benchmarks/interim_looks/seeds~{{look}}.tsv"
     conda:
         "../../environment.yml"
     params:

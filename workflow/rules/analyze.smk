@@ -5,6 +5,7 @@ localrules:
 
 rule analyze:
     input:
+        design=f"{STUDY}/design.json",
         runs=f"{STUDY}/runs.parquet",
         curves=f"{STUDY}/curves.parquet",
     output:
@@ -24,30 +25,30 @@ rule analyze:
     resources:
         mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=lambda wildcards, attempt: 60 * attempt,
-    params:
-        options=lambda wildcards: response.options(config),
     message:
         "Analysing the runs"
     shell:
-        "python -m study analyze {input.runs:q} --curves {input.curves:q} {params.options:q} --out {output.folder:q} "
-        "2> {log:q}"
+        "python -m study analyze {input.runs:q} --design {input.design:q} --curves {input.curves:q} "
+        "--out {output.folder:q} 2> {log:q}"
 
 
 rule explain:
     input:
         design=f"{STUDY}/design.json",
         runs=f"{STUDY}/runs.parquet",
-        gap=f"{STUDY}/statistics_gap.parquet",
     output:
-        mechanism=f"{STUDY}/mechanism.json",
+        EXPLAINED,
     log:
         f"{STUDY}/logs/explain.log",
     benchmark:
         f"{STUDY}/benchmarks/explain.tsv"
     conda:
         "../../environment.yml"
+    params:
+        store=STORE,
+        folder=subpath(input.runs, parent=True),
     message:
-        "Comparing the ways of scoring the same weights"
+        "Explaining the results"
     shell:
-        "python -m study explain {input.design:q} --runs {input.runs:q} --gap {input.gap:q} --out {output.mechanism:q} "
-        "2> {log:q}"
+        "python -m study explain {input.design:q} --runs {input.runs:q} --store {params.store:q} "
+        "--out {params.folder:q} 2> {log:q}"

@@ -19,6 +19,7 @@ rule design:
         # A function, as Snakemake would take the braces of a text for wildcards.
         config=lambda wildcards: json.dumps(config),
         trainer=FINGERPRINT,
+        layout=plan.SCHEMA,
         folder=subpath(output.design, parent=True),
     message:
         "Planning the runs of {params.folder}"

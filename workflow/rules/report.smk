@@ -10,7 +10,7 @@ rule report:
         f"{STUDY}/curves.parquet",
         f"{STUDY}/provenance.json",
         f"{STUDY}/analysis",
-        MECHANISM,
+        EXPLAINED,
     output:
         page=report(
             f"{STUDY}/report.html",

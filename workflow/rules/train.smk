@@ -25,7 +25,7 @@ rule train:
         gpu=min(1, config["execution"]["runs_per_gpu"]),
         mem_mb=lambda wildcards, attempt, threads: 2000 * attempt * threads,
         runtime=lambda wildcards, attempt: attempt
-        * factorial.minutes_allowed(config, JOBS[wildcards.trajectory, wildcards.block]),
+        * job_size.minutes_allowed(config["execution"], JOBS[wildcards.trajectory, wildcards.block].seeds),
     params:
         store=STORE,
     message:
@@ -49,7 +49,6 @@ rule collect:
             labels={"table": "runs"},
         ),
         curves=f"{STUDY}/curves.parquet",
-        gap=GAP,
         provenance=f"{STUDY}/provenance.json",
     log:
         f"{STUDY}/logs/collect.log",

@@ -11,7 +11,6 @@ class Column:
     title: str
     words: bool = False
     wide: bool = False
-    hint: str = ""
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from study.report.format import THIN, listing, number, optional, p_value, significant, span
+from study.report.format import THIN, listing, number, optional, p_value, significant
 from study.report.parts.axes import panel_axis
 from study.report.parts.figure import Figure, grid
 from study.report.parts.labels import arm_column, arms_of, plain_legend
@@ -28,17 +28,13 @@ def tests(results: Results) -> Table | None:
         return None
     block = results.unit
     rows = []
-    levene, shapiro, alike = (found.get(key) or {} for key in ("levene", "shapiro", "block_correlation"))
+    levene, shapiro = (found.get(key) or {} for key in ("levene", "shapiro"))
     if levene.get("p") is not None:
         value = f"F {significant(levene['statistic'], 3)}, p {p_value(levene['p'])}"
         rows.append(entries("Equal spread in all cells", value, "Brown and Forsythe"))
     if shapiro.get("p") is not None:
         value = f"W {number(shapiro['statistic'], 3)}, p {p_value(shapiro['p'])}"
         rows.append(entries("Normal residuals", value, "Shapiro and Wilk"))
-    if alike.get("icc") is not None:
-        bounds = span(alike["ci_low"], alike["ci_high"], lambda value: number(value, 2))
-        value = f"{number(alike['icc'], 2)} ({bounds})"
-        rows.append(entries(f"Runs of one {block} alike", value, "intraclass correlation"))
     rows += [
         entries(
             f"Pairing, {results.arm(row['level'])}",

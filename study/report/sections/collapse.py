@@ -90,29 +90,22 @@ def comparisons(results: Results) -> Table | None:
     rows = []
     for row in found["comparisons"]:
         arm = arms[level_key(row["level"])]
-        matched = row.get("matched") or {}
         rows.append(
             entries(
                 results.arm(row["level"]),
                 share(arm["rate"]),
                 span(arm["ci_low"], arm["ci_high"], share),
-                p_value(row.get("p_adjusted")),
-                p_value(matched.get("p_blocks_adjusted")),
+                p_value(row["p_adjusted"]),
             )
         )
-    block = results.unit
-    columns = (
-        arm_column(results),
-        Column("Collapsed"),
-        Column("Interval", wide=True),
-        Column("p", hint="Boschloo's exact test, Holm-adjusted; takes runs as independent"),
-        Column(f"p, by {block}", hint=f"sign flips of whole {block}s, Holm-adjusted"),
+    block = results.block
+    test = (
+        f"exact, by flips of whole {block}s, which allow runs of one {block} to be alike"
+        if block
+        else "Fisher's exact test of independent runs"
     )
-    caption = (
-        f"Against {results.arm(results.control)}. p: Boschloo's exact test of the rates, runs taken as "
-        f"independent; p, by {block}: flips of whole {block}s, which allow runs of one {block} to be alike. Both "
-        "adjusted by Holm."
-    )
+    columns = (arm_column(results), Column("Collapsed"), Column("Interval", wide=True), Column("p, adjusted"))
+    caption = f"Against {results.arm(results.control)}. p: {test}; adjusted by Holm."
     return plain("collapse-tests", "Do they collapse more often?", caption, columns, rows)
 
 

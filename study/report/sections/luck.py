@@ -23,7 +23,7 @@ from study.report.parts.marks import (
 )
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, entries, plain
-from study.report.results import Results, level_key
+from study.report.results import Results, Row, level_key
 from study.report.verdict import Verdict
 
 HEIGHT = 230
@@ -33,7 +33,8 @@ SPREADS = ("seen between runs", "from the finite test set alone", "real differen
 def section(results: Results, verdict: Verdict) -> Section | None:
     if not verdict.arms:
         return None
-    items = (wrong_way(results), table(results), spread(results), variance_shares(results), best_of_k(results))
+    noise = (spread(results), components(results), variance_shares(results))
+    items = (wrong_way(results), table(results), *noise, best_of_k(results))
     text = (_risks(results, verdict), _noise(results, verdict), _enough(results, verdict))
     return made("luck", "Was it luck?", items, text)
 
@@ -106,7 +107,7 @@ def table(results: Results) -> Table | None:
         single = found.get("single_run") or {}
         wrong = single.get("wrong_way") or []
         better, enough = single.get("better") or {}, found.get("seeds_enough") or {}
-        posterior = (found.get("posterior") or {}).get(results.difference_scale) or {}
+        order = (found.get("almost_stochastic_order") or {}).get("arm_over_control") or {}
         runs = [chance["runs"] for chance in wrong] or runs
         headline = next((h["model"] for h in single.get("false_headline") or [] if h["runs"] == 1), None)
         chance = better.get("paired") if better.get("paired") is not None else better.get("unpaired")
@@ -115,8 +116,9 @@ def table(results: Results) -> Table | None:
                 results.arm(found["level"]),
                 *(optional(w["model"], share) for w in wrong),
                 optional(chance, share),
+                optional(order.get("eps_min"), lambda value: number(value, 2)),
                 optional(headline, share),
-                optional(posterior.get("matters"), share),
+                optional(found.get("matters"), share),
                 enough.get("cell"),
                 enough.get("grid"),
             )
@@ -128,6 +130,7 @@ def table(results: Results) -> Table | None:
         arm_column(results),
         *(Column(f"Wrong, {plural(count, 'run')}", wide=count != 1) for count in runs),
         Column("Better"),
+        Column("ε, in order", wide=True),
         Column("False headline", wide=True),
         Column("Matters", wide=True),
         Column(f"{block.capitalize()}s, one cell"),
@@ -136,6 +139,8 @@ def table(results: Results) -> Table | None:
     caption = (
         f"Against {results.arm(results.control)}. Wrong: chance that the mean of so many runs of each, in "
         "one cell, puts them in the wrong order. Better: share of pairs of single runs in which the arm is ahead. "
+        f"ε, in order: almost stochastic order of the {block} means, an upper bound; below 0.5 the arm is ahead at "
+        "almost every quantile (Dror, Shlomov and Reichart 2019). "
         "False headline: chance that two single runs differ by more than the margin if there were no effect. "
         f"Matters: probability that the difference exceeds the margin (flat prior). {block.capitalize()}s that would "
         "have been enough to find the difference as it was found here, an underestimate when it was lucky."
@@ -183,7 +188,7 @@ def variance_shares(results: Results) -> Figure | None:
         title="Where the spread comes from",
         caption=(
             f"Shares of the variance of {results.response.scale_words} over all runs, with intervals from resampled "
-            f"{found['resampled']}. An estimate below 0 means no more spread than chance gives."
+            f"{found['resampled']}. An estimate below 0 means no more spread than chance gives.{_alike(results, found)}"
         ),
         alternative="; ".join(f"{r.term}: {r.words}" for r in frame.itertuples()) + ".",
         variants={"": (panel(chart, reserve=150, widest=760),)},
@@ -234,6 +239,21 @@ def spread(results: Results) -> Figure | None:
     )
 
 
+def components(results: Results) -> Table | None:
+    """The variance of single answers, by source."""
+    rows = []
+    for row_ in results.found("images").get("components") or ():
+        source = "the single answer" if row_["source"] == "residual" else results.term_label(row_["source"])
+        rows.append(entries(source, optional(row_["share"], share), f"{number(row_['sd'], 1)}{THIN}pp"))
+    columns = (Column("Source", words=True), Column("Share of the variance"), Column("Standard deviation"))
+    caption = (
+        "A run's answer to one test image is right or wrong, 100 or 0 pp. Where its spread comes from besides the arm: "
+        f"{results.unit}s that are better on all images, images that are harder for all, how these go together, and "
+        "the rest (restricted maximum likelihood, averaged over the cells of the other factors)."
+    )
+    return plain("answers", "Runs and images", caption, columns, rows)
+
+
 def best_of_k(results: Results) -> Figure | None:
     """What picking the best of k runs gains."""
     found = results.found("luck").get("best_of_k")
@@ -276,6 +296,14 @@ def best_of_k(results: Results) -> Figure | None:
         data={"best_of_k": frame},
         legend=arm_legend(results, arms_of(results, frame)),
     )
+
+
+def _alike(results: Results, found: Row) -> str:
+    """How much runs of one block have in common."""
+    if found.get("icc") is None:
+        return ""
+    value = with_bounds(number(found["icc"], 2), span(found["icc_low"], found["icc_high"], lambda end: number(end, 2)))
+    return f" Runs of one {results.unit} are alike with an intraclass correlation of {value}, the cells' means removed."
 
 
 def _risks(results: Results, verdict: Verdict) -> str:

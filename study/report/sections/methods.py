@@ -40,14 +40,15 @@ FURTHER = (
         ),
         "luck": (
             "Luck: the chance of the wrong sign (Gelman and Carlin 2014), the probability that an arm is ahead "
-            "(Bouthillier et al. 2021), the expected best of several runs (Dodge et al. 2019), and shares of "
-            "variance from expected mean squares with intervals from resampled {block}s."
+            "(Bouthillier et al. 2021), almost stochastic order (Dror, Shlomov and Reichart 2019), the expected best "
+            "of several runs (Dodge et al. 2019), and shares of variance from expected mean squares with intervals "
+            "from resampled {block}s."
         ),
     },
     {
         "collapse": (
-            "Rates of collapse are compared by Boschloo's exact test (Boschloo 1970) and by flips of whole "
-            "{block}s, both adjusted by Holm's procedure (Holm 1979)."
+            "Rates of collapse are compared by an exact test, flips of whole {block}s or, where runs share none, "
+            "Fisher's, adjusted by Holm's procedure (Holm 1979)."
         ),
     },
     {

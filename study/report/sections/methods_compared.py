@@ -35,6 +35,7 @@ METHODS = {
     "sign flips": "sign flips of whole {block}s",
     "Wilcoxon": "Wilcoxon's signed ranks",
     "trimmed mean": "trimmed mean",
+    "binomial GLMM": "binomial mixed model of the counts",
     "HC3, no blocks": "{block}s ignored",
 }
 ROW_HEIGHT = 52

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.stats.collapse.rates import collapsed_runs
 from study.stats.table import RunTable
 
 # Two blocks are called alike if chance would make any two so alike less often than this.
@@ -14,22 +13,14 @@ SUSPICIOUS = 1e-3
 MOST_NAMED = 20
 
 
-def seeding(
-    table: RunTable,
-    collapse_below: float | None = None,
-    weights: str = "weights_digest",
-    bits: str = "correct_bits",
-    run_id: str = "run_id",
-) -> dict[str, Any]:
+def seeding(table: RunTable, collapse_below: float | None = None) -> dict[str, Any]:
     """Look for equal weights, equal answers and equal outcomes in different blocks.
 
     Args:
-        table: the runs.
-        collapse_below: see `collapse`. Collapsed runs (one class for every image) may be equal without fault.
-        weights: column with a digest of the trained weights; different blocks must differ. Runs of one block may
-            share weights.
-        bits: column with the packed correctness bits; runs of one cell and different blocks must differ.
-        run_id: column that identifies a run; no value may occur twice.
+        table: the runs. Their column `weights_digest` is of the trained weights: different blocks must differ, runs of
+            one block may share weights. `correct_bits` holds packed correctness bits: runs of one cell and different
+            blocks must differ. `run_id` identifies a run: no value may occur twice.
+        collapse_below: see `RunTable.collapsed`. Collapsed runs (one class for every image) may be equal without fault.
 
     Returns:
         same_weights, same_bits: lists of groups of blocks (names); None if there is no such column.
@@ -43,19 +34,19 @@ def seeding(
     frame = table.frame
     block = frame[table.block] if table.block is not None else pd.Series(np.arange(1, len(frame) + 1))
     names = block.astype(str)
-    alive = ~collapsed_runs(table, collapse_below)
+    alive = ~table.collapsed(collapse_below)
     found: dict[str, Any] = {
-        "same_weights": _groups(frame[weights], names) if weights in frame else None,
+        "same_weights": _groups(frame["weights_digest"], names) if "weights_digest" in frame else None,
         "same_bits": None,
         "same_outcomes": _same_outcomes(table, alive) if table.block is not None else None,
         "repeated_run_ids": None,
     }
-    if bits in frame:
-        cell = pd.Series(table.cell_index(), index=frame.index)
-        keyed = pd.Series(list(zip(cell, frame[bits], strict=True)), index=frame.index)
-        found["same_bits"] = _groups(keyed[alive & frame[bits].notna().to_numpy()], names)
-    if run_id in frame:
-        ids = frame[run_id].dropna().astype(str)
+    if "correct_bits" in frame:
+        bits = frame["correct_bits"]
+        keyed = pd.Series(list(zip(table.cell_index(), bits, strict=True)), index=frame.index)
+        found["same_bits"] = _groups(keyed[alive & bits.notna().to_numpy()], names)
+    if "run_id" in frame:
+        ids = frame["run_id"].dropna().astype(str)
         found["repeated_run_ids"] = sorted(set(ids[ids.duplicated()]))[:MOST_NAMED]
     signs = {
         "same_weights": "equal weights in different blocks",

@@ -8,8 +8,8 @@ from study.stats.layout import outcome_grid
 from study.stats.table import RunTable
 
 
-def missing(table: RunTable, higher_is_better: bool = True) -> dict[str, Any] | None:
-    """Count missing outcomes by arm and bound the contrasts over what they might have been.
+def missing(table: RunTable) -> dict[str, Any] | None:
+    """Count missing outcomes and bound the contrasts over what they might have been.
 
     With a block, a full table has one run for each cell and block; without one, the runs of the table are all that were
     planned. A run that diverged without a number has no outcome either. None where there is nothing to miss: no block,
@@ -18,10 +18,9 @@ def missing(table: RunTable, higher_is_better: bool = True) -> dict[str, Any] | 
     to its cell's mean.
 
     Returns:
-        planned, runs, missing, blocks, blocks_complete (both None without a block); arms: rows {level, planned, runs,
-        missing}; scale, worst (the outcome that stands for a collapse); bounds: rows {level, control, estimate, low,
-        high}, low with the arm's missing runs at the worst outcome, high with the control's (the other way round if
-        lower is better).
+        planned, runs, missing; scale, worst (the outcome that stands for a collapse); bounds: rows {level, control,
+        estimate, low, high}, low with the arm's missing runs at the worst outcome, high with the control's (the other
+        way round if lower is better).
     """
     scale = table.scales()[-1]
     values = table.values(scale)
@@ -35,13 +34,11 @@ def missing(table: RunTable, higher_is_better: bool = True) -> dict[str, Any] | 
     # A cell in which nothing has a number can only have been the worst.
     filled = np.where(present, grid.values, 0.0).sum(axis=2)
     count = present.sum(axis=2)
-    worst = float(np.nanmin(grid.values) if higher_is_better else np.nanmax(grid.values))
+    worst = float(np.nanmin(grid.values) if table.higher_is_better else np.nanmax(grid.values))
     means = np.where(count > 0, filled / np.maximum(count, 1), worst)
     lost = (places & ~present).sum(axis=2)
     pessimistic = ((filled + lost * worst) / places.sum(axis=2)).mean(axis=1)
     neutral = means.mean(axis=1)
-    planned = places.sum(axis=(1, 2))
-    counts = present.sum(axis=(1, 2))
     bounds = []
     for arm in range(1, len(grid.arms)):
         ends = sorted([float(pessimistic[arm] - neutral[0]), float(neutral[arm] - pessimistic[0])])
@@ -58,12 +55,6 @@ def missing(table: RunTable, higher_is_better: bool = True) -> dict[str, Any] | 
         "planned": int(places.sum()),
         "runs": int(present.sum()),
         "missing": int(lost.sum()),
-        "blocks": present.shape[2] if grid.paired else None,
-        "blocks_complete": int(present.all(axis=(0, 1)).sum()) if grid.paired else None,
-        "arms": [
-            {"level": level, "planned": int(all_), "runs": int(found), "missing": int(all_ - found)}
-            for level, all_, found in zip(grid.arms, planned, counts, strict=True)
-        ],
         "scale": scale,
         "worst": worst,
         "bounds": bounds,

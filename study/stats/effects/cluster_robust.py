@@ -1,4 +1,4 @@
-"""Least squares with cluster-robust (CR2) covariance: contrasts with Satterthwaite df and the HTZ Wald test.
+"""Least squares with cluster-robust (CR2) covariance: contrasts with Satterthwaite degrees of freedom.
 
 Bell & McCaffrey (2002), Survey Methodology 28, 169-181; Pustejovsky & Tipton (2018), J. Business & Economic Statistics
 36, 672-683. The working model is independent errors of equal variance, as clubSandwich has it for `lm`. No matrix over
@@ -9,14 +9,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+
+from study.stats.effects.estimates import Estimates
 
 # A standard error below this fraction of the outcome's size is rounding, not variation.
 ROUNDING = 1e-12
 # Eigenvalues below this count as 0, as in clubSandwich: the run is fitted exactly and has no residual to inflate.
 _EXACT_FIT = 1e-12
-# The HTZ test compares every pair of blocks.
-_MOST_BLOCKS = 2000
 
 
 @dataclass(frozen=True)
@@ -39,25 +38,6 @@ class ClusterFit:
     spread: np.ndarray
     reach: np.ndarray
     size: float
-
-
-@dataclass(frozen=True)
-class Estimates:
-    """Estimates of q contrasts, shapes (q,), (q, q), (q,). `df` is NaN where the variance is 0 by design."""
-
-    estimate: np.ndarray
-    covariance: np.ndarray
-    df: np.ndarray
-
-
-@dataclass(frozen=True)
-class WaldTest:
-    """F test that several contrasts are all 0. F, df2 and p are None if the covariance has not full rank."""
-
-    df1: int
-    F: float | None
-    df2: float | None
-    p: float | None
 
 
 def fit(y: np.ndarray, X: np.ndarray, block: np.ndarray) -> ClusterFit:
@@ -105,40 +85,6 @@ def estimate(model: ClusterFit, contrasts: np.ndarray) -> Estimates:
     return Estimates(contrasts @ model.coefficients, scores.T @ scores, df)
 
 
-def wald_test(model: ClusterFit, contrasts: np.ndarray) -> WaldTest:
-    """F test that the contrasts (q, p) are all 0, with CR2 covariance and the HTZ reference distribution.
-
-    Hotelling's T^2 is scaled to F(q, eta - q + 1), eta = q (q + 1) / (the sum of the variances of the entries of the
-    standardised covariance under the working model) (Pustejovsky & Tipton 2018, section 3.2).
-    """
-    contrasts = np.atleast_2d(contrasts)
-    q = len(contrasts)
-    nothing = WaldTest(q, None, None, None)
-    found = estimate(model, contrasts)
-    if len(model.scores) > _MOST_BLOCKS or not _full_rank(found.covariance, (ROUNDING * model.size) ** 2):
-        return nothing
-    own = contrasts @ model.spread @ contrasts.T
-    reach = contrasts @ model.reach
-    expected = (own - reach @ model.bread @ reach.transpose(0, 2, 1)).sum(axis=0)
-    if not _full_rank(expected, 0.0):
-        return nothing
-    values, vectors = np.linalg.eigh(expected)
-    whiten = (vectors / np.sqrt(values)) @ vectors.T
-    own, reach = whiten @ own @ whiten, whiten @ reach
-    total = 0.0
-    for g in range(len(reach)):
-        p = -(reach[g] @ model.bread) @ reach.transpose(0, 2, 1)
-        p[g] += own[g]
-        total += float((np.trace(p, axis1=1, axis2=2) ** 2).sum() + np.einsum("gst,gts->", p, p))
-    eta = q * (q + 1) / total
-    df2 = eta - q + 1
-    if df2 <= 0:
-        return nothing
-    distance = float(found.estimate @ np.linalg.solve(found.covariance, found.estimate))
-    statistic = distance * df2 / (eta * q)
-    return WaldTest(q, statistic, df2, float(stats.f.sf(statistic, q, df2)))
-
-
 def _blocks_by_size(block: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
     """Blocks with equally many runs together: (their numbers (m,), their rows (m, runs in a block))."""
     order = np.argsort(block, kind="stable")
@@ -147,8 +93,3 @@ def _blocks_by_size(block: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]
     for count in np.unique(counts[counts > 0]):
         which = np.flatnonzero(counts == count)
         yield which, order[starts[which][:, None] + np.arange(count)]
-
-
-def _full_rank(matrix: np.ndarray, floor: float) -> bool:
-    values = np.linalg.eigvalsh(matrix)
-    return bool(values[-1] > floor and values[0] > 1e-10 * values[-1])

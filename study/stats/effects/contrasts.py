@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from study.stats.effects.cluster_robust import ROUNDING, ClusterFit, Estimates, WaldTest, estimate, fit, wald_test
+from study.stats.effects.cluster_robust import ROUNDING, ClusterFit, estimate, fit
 from study.stats.effects.equivalence import Verdict, log_odds_margin, tost, verdict
+from study.stats.effects.estimates import Estimates
 from study.stats.effects.max_t import MaxT
+from study.stats.multiplicity import holm
 from study.stats.table import RunTable
 
 
@@ -34,11 +36,8 @@ class Effect:
     statistic: float | None
     p: float | None
     p_adjusted: float | None
-    p_holm: float | None
     ci_low: float | None
     ci_high: float | None
-    ci_low_single: float | None
-    ci_high_single: float | None
     margin: float
     p_equivalence: float | None
     verdict: Verdict
@@ -79,10 +78,6 @@ class CellMeans:
         value = np.where((contrasts[:, ~seen] != 0).any(axis=1), np.nan, found.estimate)
         return Estimates(value, found.covariance, found.df)
 
-    def wald_test(self, contrasts: np.ndarray) -> WaldTest:
-        """HTZ test that contrasts (q, cells) are all 0. No cell may be empty."""
-        return wald_test(self.fit, contrasts)
-
 
 @dataclass(frozen=True)
 class Part:
@@ -107,7 +102,6 @@ def compare_with_control(
     alpha: float = 0.05,
     within_cells: bool = False,
     adjust: str = "max-t",
-    higher_is_better: bool = True,
 ) -> list[Effect]:
     """Contrasts of every level of the focus factor with the control, on one scale.
 
@@ -118,7 +112,7 @@ def compare_with_control(
         One `Effect` for each level, and with `within_cells` for each cell, cells in the table's order.
     """
     family = cell_parts(table) if within_cells else [average_part(table)]
-    return effects(table, scale, family, margin=margin, alpha=alpha, adjust=adjust, higher_is_better=higher_is_better)
+    return effects(table, scale, family, margin=margin, alpha=alpha, adjust=adjust)
 
 
 def effects(
@@ -129,7 +123,6 @@ def effects(
     margin: float = 0.0,
     alpha: float = 0.05,
     adjust: str = "max-t",
-    higher_is_better: bool = True,
 ) -> list[Effect]:
     """Estimate and test a family of contrasts.
 
@@ -147,7 +140,6 @@ def effects(
             uses its own df, as in Hasler & Hothorn 2008), or "holm" (the interval's level is that at which Holm's
             procedure tests the contrast, so that it excludes 0 exactly when p_adjusted < alpha; the coverage is not
             simultaneous).
-        higher_is_better: the direction of a response; counts know theirs.
     """
     model = fit_cell_means(table, scale)
     matrix = np.concatenate([part.matrix for part in family])
@@ -156,11 +148,9 @@ def effects(
     value = np.where(np.abs(found.estimate) <= ROUNDING * model.fit.size, 0.0, found.estimate)
     statistics = np.divide(value, errors, out=np.full(len(errors), np.nan), where=errors > 0)
     p = _p_values(value, errors, statistics, found.df)
-    p_holm, p_adjusted, quantile = _adjusted(p, statistics, errors, found, family, alpha, adjust)
-    single = np.where(errors > 0, stats.t.isf(alpha / 2, np.where(errors > 0, found.df, 1.0)), 0.0)
+    p_adjusted, quantile = _adjusted(p, statistics, errors, found, family, alpha, adjust)
     low, high = value - quantile * errors, value + quantile * errors
-
-    higher = higher_is_better if scale == "response" else scale == "pp"
+    higher = table.better_is_higher(scale)
     results = []
     for row, (level, part) in enumerate((level, part) for part in family for level in table.arms):
         own_margin, p_equivalence = margin, None
@@ -181,11 +171,8 @@ def effects(
                 statistic=_number(statistics[row]),
                 p=_number(p[row]),
                 p_adjusted=_number(p_adjusted[row]),
-                p_holm=_number(p_holm[row]),
                 ci_low=_number(low[row]),
                 ci_high=_number(high[row]),
-                ci_low_single=_number(value[row] - single[row] * errors[row]),
-                ci_high_single=_number(value[row] + single[row] * errors[row]),
                 margin=float(own_margin),
                 p_equivalence=p_equivalence,
                 verdict=verdict(
@@ -238,20 +225,6 @@ def fit_cell_means(table: RunTable, scale: str) -> CellMeans:
     return CellMeans(fit(y, np.eye(len(count))[cells][:, count > 0], table.block_index()), count, variance)
 
 
-def holm(p: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Holm's (1979) adjusted p values, and the factor by which each was multiplied. NaN stay out of the family."""
-    adjusted, factors = np.full(len(p), np.nan), np.full(len(p), np.nan)
-    known = np.flatnonzero(np.isfinite(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    largest = 0.0
-    for rank, i in enumerate(order):
-        factor = float(len(order) - rank)
-        largest = max(largest, factor * p[i])
-        adjusted[i] = min(largest, 1.0)
-        factors[i] = largest / p[i] if p[i] > 0 else factor
-    return adjusted, factors
-
-
 def _standard_errors(model: CellMeans, matrix: np.ndarray, found: Estimates) -> np.ndarray:
     """Square roots of the variances; 0 where only rounding is left; NaN where one side has no cell with two runs."""
     errors = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))
@@ -278,10 +251,10 @@ def _adjusted(
     family: list[Part],
     alpha: float,
     adjust: str,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Holm's p values, the adjusted p values, and the intervals' half widths in standard errors."""
-    p_holm, factors = holm(p)
-    p_adjusted, quantile = p_holm.copy(), np.zeros(len(p))
+) -> tuple[np.ndarray, np.ndarray]:
+    """The adjusted p values, and the intervals' half widths in standard errors."""
+    p_adjusted, factors = holm(p)
+    quantile = np.zeros(len(p))
     tested = np.flatnonzero(errors > 0)
     if adjust == "holm":
         quantile[tested] = stats.t.isf(alpha / factors[tested] / 2, found.df[tested])
@@ -292,7 +265,7 @@ def _adjusted(
             quantile[i] = maxt.critical(alpha, found.df[i])
     else:
         raise ValueError(f"unknown adjustment {adjust!r}; max-t or holm")
-    return p_holm, p_adjusted, quantile
+    return p_adjusted, quantile
 
 
 def _family_distribution(covariance: np.ndarray, errors: np.ndarray, sizes: list[int]) -> MaxT:

@@ -6,7 +6,6 @@ import numpy as np
 from scipy import stats
 
 Verdict = Literal["better and matters", "better but negligible", "equivalent", "worse", "inconclusive"]
-VERDICTS: tuple[Verdict, ...] = ("better and matters", "better but negligible", "equivalent", "worse", "inconclusive")
 
 
 def tost(estimate: float, se: float, df: float, margin: float) -> float:

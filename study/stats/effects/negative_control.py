@@ -1,74 +1,40 @@
 """The A/A comparison: an arm that is the control under other seeds. What the analysis finds there is false."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 
 from study.errors import StudyError
-from study.stats.collapse.rates import collapse
 from study.stats.effects.contrasts import compare_with_control
 from study.stats.table import RunTable
 
 
-def negative_control(
-    table: RunTable,
-    level: str,
-    *,
-    margin: float = 0.0,
-    alpha: float = 0.05,
-    collapse_below: float | None = None,
-    higher_is_better: bool = True,
-) -> dict[str, Any]:
+def negative_control(table: RunTable, level: str, *, margin: float = 0.0, alpha: float = 0.05) -> dict[str, Any]:
     """Compare the A/A arm with the control by the methods of the real arms, as a family of one.
 
     Args:
         table: the runs of all arms.
         level: the level of the focus factor that equals the control under other seeds.
-        margin, alpha, higher_is_better: see `compare_with_control`.
-        collapse_below: see `collapse`.
+        margin, alpha: see `compare_with_control`.
 
     Returns:
-        level, control, alpha, contrasts (rows as of the real arms, one a scale), simple_effects (the same inside each
-        cell of the other factors, a family by themselves; empty without other factors), collapse (the comparison of
-        the rates, or None), passed (whether the contrasts, averaged over the cells, find nothing at alpha; by chance a
-        share alpha of studies does not pass), in_words.
+        level, control, alpha, contrasts (rows as of the real arms, one a scale), passed (whether they find nothing at
+        alpha; by chance a share alpha of studies does not pass).
 
     Raises:
         StudyError: `level` is not an arm of the table.
     """
-    pair = _restrict(table, (table.control, _known(table, level)))
-    measured = pair.measured()
-    rows = [
-        [
-            asdict(effect)
-            for scale in pair.scales()
-            for effect in compare_with_control(
-                measured,
-                scale,
-                margin=margin,
-                alpha=alpha,
-                within_cells=inside,
-                higher_is_better=higher_is_better,
-            )
-        ]
-        for inside in ((False, True) if pair.other_factors else (False,))
+    pair = _restrict(table, (table.control, _known(table, level))).measured()
+    contrasts = [
+        effect for scale in pair.scales() for effect in compare_with_control(pair, scale, margin=margin, alpha=alpha)
     ]
-    rates = collapse(pair, collapse_below, alpha)
-    p = [row["p_adjusted"] for row in rows[0] if row["p_adjusted"] is not None]
-    passed = all(value >= alpha for value in p)
     return {
         "level": level,
         "control": table.control,
         "alpha": alpha,
-        "contrasts": rows[0],
-        "simple_effects": rows[1] if len(rows) > 1 else [],
-        "collapse": rates["comparisons"][0] if rates else None,
-        "passed": passed,
-        "in_words": (
-            f"{level} is {table.control} under other seeds; "
-            + ("no difference was found, as it should be" if passed else "a difference was found, which must be chance")
-        ),
+        "contrasts": [asdict(effect) for effect in contrasts],
+        "passed": all(effect.p_adjusted >= alpha for effect in contrasts if effect.p_adjusted is not None),
     }
 
 
@@ -97,12 +63,4 @@ def _restrict(table: RunTable, levels: tuple[str, ...]) -> RunTable:
     """The runs of some levels of the focus factor; the others are no levels any more."""
     part = table.subset(np.isin(table.frame[table.focus].astype(str).to_numpy(), levels))
     focus = part.frame[table.focus].cat.set_categories(list(levels))
-    return RunTable(
-        part.frame.assign(**{table.focus: focus}),
-        table.factors,
-        table.block,
-        table.control,
-        table.successes,
-        table.trials,
-        table.response,
-    )
+    return replace(part, frame=part.frame.assign(**{table.focus: focus}))

@@ -19,7 +19,7 @@ def power_of_t(effect: float, sd: float, seeds: int, alpha: float, paired: bool 
     df = seeds - 1 if paired else 2 * (seeds - 1)
     centre = abs(effect) / sd * np.sqrt(seeds)
     critical = stats.t.ppf(1 - alpha / 2, df)
-    # The far tail is below 1e-10 wherever nct loses its digits there.
+    # The far tail is below 1e-10 wherever nct loses its digits there (statsmodels' TTestPower is NaN then).
     other = stats.nct.cdf(-critical, df, centre) if centre < 5 else 0.0
     return float(stats.nct.sf(critical, df, centre) + other)
 
@@ -71,8 +71,7 @@ def detectable_effect(sd: float, seeds: int, alpha: float, power: float, paired:
     return float(optimize.brentq(lambda x: power_of_t(x, sd, seeds, alpha, paired) - power, 0.0, high, xtol=1e-12 * sd))
 
 
-def sd_interval(sd: float, df: float, level: float = 0.95) -> tuple[float, float]:
-    """Chi-square interval of a standard deviation estimated with `df` degrees of freedom."""
-    tail = (1 - level) / 2
-    low, high = sd * np.sqrt(df / stats.chi2.ppf([1 - tail, tail], df))
+def sd_interval(sd: float, df: float) -> tuple[float, float]:
+    """Chi-square interval, at 95 %, of a standard deviation estimated with `df` degrees of freedom."""
+    low, high = sd * np.sqrt(df / stats.chi2.ppf([0.975, 0.025], df))
     return float(low), float(high)

@@ -4,18 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
-# Bouthillier et al. (2021) call an improvement meaningful if P(better) may be this large and is surely above 1/2.
-MEANINGFUL = 0.75
-
 
 @dataclass(frozen=True)
-class Superiority:
+class Improvement:
     """P(a run of the arm is better than one of the control), ties counted half, with percentile intervals.
 
     Attributes:
         paired, paired_low, paired_high: runs of the same block; None without blocks.
         unpaired, unpaired_low, unpaired_high: runs of any two blocks, the Mann-Whitney statistic over its pairs.
-        meaningful: whether the interval (of `paired` if there is one) lies above 1/2 and reaches above 0.75.
     """
 
     paired: float | None
@@ -24,7 +20,6 @@ class Superiority:
     unpaired: float
     unpaired_low: float
     unpaired_high: float
-    meaningful: bool
 
 
 def probability_better(
@@ -35,7 +30,7 @@ def probability_better(
     paired: bool,
     alpha: float = 0.05,
     replicates: int = 1000,
-) -> Superiority:
+) -> Improvement:
     """Mean over cells of the share of pairs in which the arm is better.
 
     Args:
@@ -56,11 +51,9 @@ def probability_better(
     same = float(_matched(arm, control, once)[0]) if paired else np.nan
     # Where no block has both, there is nothing to compare within blocks.
     if np.isnan(same):
-        meaningful = bool(unpaired_low > 0.5 and unpaired_high > MEANINGFUL)
-        return Superiority(None, None, None, unpaired, float(unpaired_low), float(unpaired_high), meaningful)
+        return Improvement(None, None, None, unpaired, float(unpaired_low), float(unpaired_high))
     low, high = np.nanquantile(_matched(arm, control, counts), tails)
-    meaningful = bool(low > 0.5 and high > MEANINGFUL)
-    return Superiority(same, float(low), float(high), unpaired, float(unpaired_low), float(unpaired_high), meaningful)
+    return Improvement(same, float(low), float(high), unpaired, float(unpaired_low), float(unpaired_high))
 
 
 def _resample_counts(blocks: int, replicates: int, rng: np.random.Generator) -> np.ndarray:

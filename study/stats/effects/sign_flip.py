@@ -12,6 +12,7 @@ from study.stats.table import RunTable
 MOST_BLOCKS = 20
 RANDOM_PATTERNS = 100_000
 RANDOM_SUBSETS = 20_000
+BAND_PATTERNS = 20_000
 _CHUNK = 1 << 14
 # Random signs held at once, 128 MB of them.
 _SIGNS = 2**24
@@ -21,30 +22,17 @@ _TIE = 1e-9
 
 @dataclass(frozen=True)
 class SignFlip:
-    """Sign-flip p values of q contrasts.
-
-    Attributes:
-        statistic: the observed one-sample t statistics, shape (q,).
-        p: two-sided p value of each contrast alone, shape (q,).
-        p_adjusted: by the largest |t| over the contrasts (Westfall & Young 1993, single step), shape (q,).
-        patterns: how many sign patterns were looked at.
-        exact: whether these are all patterns.
-        error: standard error of each adjusted p value, shape (q,); 0 if exact.
-    """
+    """Sign-flip tests of q contrasts: the observed one-sample t statistics and two-sided p values, shape (q,) each."""
 
     statistic: np.ndarray
     p: np.ndarray
-    p_adjusted: np.ndarray
-    patterns: int
-    exact: bool
-    error: np.ndarray
 
 
 def sign_flip(differences: np.ndarray, rng: np.random.Generator) -> SignFlip:
     """Test that each contrast is symmetric about 0, by flipping the signs of whole blocks.
 
-    The statistic is the one-sample t of the flipped differences; flipping a block flips it in all contrasts, so that
-    their dependence is kept. Up to `MOST_BLOCKS` blocks the test is exact and deterministic.
+    The statistic is the one-sample t of the flipped differences. Up to `MOST_BLOCKS` blocks the test is exact and
+    deterministic.
 
     Args:
         differences: shape (blocks, q); NaN where a block has no difference for a contrast.
@@ -59,24 +47,20 @@ def sign_flip(differences: np.ndarray, rng: np.random.Generator) -> SignFlip:
     statistic = _t(correlation, n)
     threshold = np.abs(statistic) * (1 - _TIE)
     exact = len(d) <= MOST_BLOCKS
-    hits, hits_adjusted, patterns = np.zeros(len(n)), np.zeros(len(n)), 0
+    hits, patterns = np.zeros(len(n)), 0
     for sums in _all_sums(d) if exact else _random_sums(d, RANDOM_PATTERNS, rng):
         t = np.abs(_t(np.divide(sums, scale, out=np.zeros_like(sums), where=scale > 0), n))
         hits += (t >= threshold).sum(axis=0)
-        largest = np.sort(t.max(axis=1))
-        hits_adjusted += len(largest) - np.searchsorted(largest, threshold)
         patterns += len(sums)
     extra = 0 if exact else 1
-    p, p_adjusted = (hits + extra) / (patterns + extra), (hits_adjusted + extra) / (patterns + extra)
-    error = np.zeros(len(n)) if exact else np.sqrt(p_adjusted * (1 - p_adjusted) / patterns)
-    return SignFlip(statistic, p, p_adjusted, patterns, exact, error)
+    return SignFlip(statistic, (hits + extra) / (patterns + extra))
 
 
-def critical_value(differences: np.ndarray, alpha: float, rng: np.random.Generator, patterns: int = 20_000) -> float:
+def critical_value(differences: np.ndarray, alpha: float, rng: np.random.Generator) -> float:
     """c such that mean +- c se are simultaneous 1 - alpha intervals: a quantile of the largest |t| over sign flips.
 
     The differences (blocks, q), without NaN, are centred first, so that their flips show chance alone. All patterns are
-    used if there are no more than `patterns`, else that many random ones.
+    used if there are no more than `BAND_PATTERNS`, else that many random ones.
     """
     d = differences - differences.mean(axis=0)
     n = np.full(d.shape[1], len(d))
@@ -84,7 +68,7 @@ def critical_value(differences: np.ndarray, alpha: float, rng: np.random.Generat
     d, scale, n = d[:, scale > 0], scale[scale > 0], n[scale > 0]
     if not len(n):
         return 0.0
-    chunks = _all_sums(d) if 2 ** (len(d) - 1) <= patterns else _random_sums(d, patterns, rng)
+    chunks = _all_sums(d) if 2 ** (len(d) - 1) <= BAND_PATTERNS else _random_sums(d, BAND_PATTERNS, rng)
     largest = np.concatenate([np.abs(_t(sums / scale, n)).max(axis=1) for sums in chunks])
     return float(np.quantile(largest, 1 - alpha, method="higher"))
 

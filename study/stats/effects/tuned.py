@@ -132,21 +132,22 @@ def _contrasts(
 ) -> list[Effect]:
     """The contrasts of the blocks' scores (arms, cells, blocks), through the same engine as the untuned ones."""
     cells = _remaining(table, factor)
+    outcome = str(table.successes or table.response)
     rows = [
-        {table.focus: arm, **cell, "__block__": block, "__score__": score[a, c, block]}
+        {table.focus: arm, **cell, table.block: block, outcome: score[a, c, block]}
         for a, arm in enumerate(table.levels(table.focus))
         for c, cell in enumerate(cells)
         for block in range(score.shape[2])
         if np.isfinite(score[a, c, block])
     ]
     names = [table.focus, *(name for name in table.other_factors if name != factor)]
-    scores = build_table(pd.DataFrame(rows), names, table.control, "__block__", response="__score__")
+    scores = build_table(
+        pd.DataFrame(rows), names, table.control, table.block, response=outcome, higher_is_better=scale != "log_odds"
+    )
     if scale == "log_odds":
         odds = float(np.nanmean(score[0], axis=-1).mean())
         margin = log_odds_margin(margin, 1 / (1 + np.exp(-odds)))
-    effects = compare_with_control(
-        scores, "response", margin=margin, alpha=alpha, adjust=adjust, higher_is_better=scale != "log_odds"
-    )
+    effects = compare_with_control(scores, "response", margin=margin, alpha=alpha, adjust=adjust)
     return [replace(effect, scale=scale) for effect in effects]
 
 

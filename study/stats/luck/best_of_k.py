@@ -1,7 +1,6 @@
 """What picking the best of k runs gains."""
 
 import numpy as np
-from scipy import special
 
 
 def expected_best(values: np.ndarray) -> np.ndarray:
@@ -16,13 +15,10 @@ def expected_best(values: np.ndarray) -> np.ndarray:
     Returns:
         Shape (n,); the first is the mean, the last the largest value.
     """
-    ordered = np.sort(np.asarray(values, dtype=float))
-    n = len(ordered)
-    rank, k = np.arange(1, n + 1), np.arange(1, n + 1)[:, None]
-    chosen = np.where(rank >= k, _log_choose(rank - 1.0, k - 1.0), -np.inf)
-    return np.exp(chosen - _log_choose(np.full(k.shape, float(n)), k.astype(float))) @ ordered
-
-
-def _log_choose(n: np.ndarray, k: np.ndarray) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        return special.gammaln(n + 1) - special.gammaln(k + 1) - special.gammaln(n - k + 1)
+    falling = np.sort(np.asarray(values, dtype=float))[::-1]
+    n = len(falling)
+    k = np.arange(1, n + 1)[:, None]
+    # The weight of the largest is k / n, and that of rank i - 1 is (i - k) / (i - 1) times that of rank i.
+    rank = np.arange(n, 1, -1)
+    steps = np.maximum(rank - k, 0) / (rank - 1)
+    return np.cumprod(np.concatenate([k / n, steps], axis=1), axis=1) @ falling

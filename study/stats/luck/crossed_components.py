@@ -1,7 +1,5 @@
 """Variances of blocks, images and their interplay with the arms, from the mean squares of a complete layout."""
 
-from dataclasses import dataclass
-
 import numpy as np
 from scipy import optimize
 
@@ -10,30 +8,18 @@ from study.stats.luck.reader_case import MeanSquares
 RANDOM = ("block", "image", "arm:block", "arm:image", "block:image", "residual")
 
 
-@dataclass(frozen=True)
-class CrossedComponents:
-    """Variances of the random terms `RANDOM`, shape (6,), on the scale of the values squared.
-
-    Attributes:
-        signed: from expected mean squares; unbiased, may be negative.
-        reml: by restricted maximum likelihood, none negative; equal to `signed` where those are all positive.
-        criterion: -2 log restricted likelihood at `reml`, without the part that only the design decides.
-    """
-
-    signed: np.ndarray
-    reml: np.ndarray
-    criterion: float
-
-
-def crossed_components(squares: MeanSquares, shape: tuple[int, int, int]) -> CrossedComponents:
+def crossed_components(squares: MeanSquares, shape: tuple[int, int, int]) -> np.ndarray:
     """Split the variance of values laid out by arm (fixed), block and image (random), one value a combination.
 
     Args:
         squares: of the layout.
         shape: (arms, blocks, images).
 
-    In a complete layout the restricted likelihood depends on the mean squares alone, each a scaled chi-square about its
-    expectation, so its maximum is found by iterated non-negative least squares.
+    Returns:
+        Variances of the random terms `RANDOM`, shape (6,), on the scale of the values squared, by restricted maximum
+        likelihood: none negative, and those of the expected mean squares where these are all positive. In a complete
+        layout the restricted likelihood depends on the mean squares alone, each a scaled chi-square about its
+        expectation, so its maximum is found by iterated non-negative least squares.
     """
     t, r, c = shape
     strata = ("block", "image", "arm:block", "arm:image", "block:image", "arm:block:image")
@@ -50,19 +36,18 @@ def crossed_components(squares: MeanSquares, shape: tuple[int, int, int]) -> Cro
         ],
         dtype=float,
     )
-    signed = np.linalg.solve(expectation, observed)
     if observed.max() == 0.0:
-        return CrossedComponents(signed, signed, -np.inf)
+        return np.zeros(len(RANDOM))
     # A stratum that does not vary at all would have no weight; a hair of the total keeps it defined.
     floor = 1e-12 * float(observed.max())
     level = np.maximum(observed, floor)
-    reml = signed
+    variances = np.zeros(len(RANDOM))
     for _ in range(500):
         weight = np.sqrt(df) / level
-        reml, _ = optimize.nnls(expectation * weight[:, None], observed * weight)
-        moved = np.maximum(expectation @ reml, floor)
+        variances, _ = optimize.nnls(expectation * weight[:, None], observed * weight)
+        moved = np.maximum(expectation @ variances, floor)
         settled = np.abs(moved / level - 1.0).max() < 1e-13
         level = moved
         if settled:
             break
-    return CrossedComponents(signed, reml, float((df * (np.log(level) + observed / level)).sum()))
+    return variances

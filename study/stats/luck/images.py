@@ -1,5 +1,6 @@
-"""What the single images tell: how much of the spread between runs is the finite test set, and on what digits an effect
-holds. Everything here comes from one bit a run and image: right or wrong.
+"""How much of the spread between runs is the finite test set, and whether an effect holds on new images.
+
+Everything here comes from one bit a run and image: right or wrong.
 """
 
 from dataclasses import dataclass
@@ -10,65 +11,54 @@ import pandas as pd
 from scipy import stats
 
 from study.errors import StudyError
-from study.stats.collapse.proportions import mcnemar_exact
 from study.stats.luck.crossed_components import RANDOM, crossed_components
-from study.stats.luck.reader_case import Difference, mean_squares, omnibus, paired_difference, unpaired_difference
-from study.stats.luck.run_variance import RunVariance, pairwise_agreement, run_variance
+from study.stats.luck.reader_case import Difference, mean_squares, paired_difference, unpaired_difference
+from study.stats.luck.run_variance import run_variance
 from study.stats.table import RunTable
 
+_BITS = "correct_bits"
 
-def images(table: RunTable, column: str = "correct_bits", alpha: float = 0.05) -> dict[str, Any] | None:
+
+def images(table: RunTable, alpha: float = 0.05) -> dict[str, Any] | None:
     """Analyse the correctness bits of the runs.
 
     Args:
-        table: runs with counts; `column` holds, a run, `np.packbits` of right (1) or wrong (0) over the same images in
-            the same order. Runs without bits (None) are left out and counted.
+        table: runs with counts; the column `correct_bits` holds, a run, `np.packbits` of right (1) or wrong (0) over
+            the same images in the same order. Runs without bits (None) are left out and counted.
         alpha: 1 - the level of every interval.
 
     Returns:
         None if there is no such column, no bits in it, no counts, or a single image. Otherwise, variances in pp^2, sd
-        and differences in percentage points (pp), rates and agreements as shares of 1:
+        and differences in percentage points (pp):
         images, runs, runs_without_bits, agrees_with_counts (whether the bits sum to the table's successes), alpha,
         paired (whether blocks pair the runs).
-        cells: levels, runs, accuracy_pp, run_variance, sampling_variance, distribution_variance (may be negative),
-            ci_low, ci_high, distribution_sd (None if the variance is negative), zero_compatible, binomial_sd
-            (sqrt(a (1 - a) / n), what plain coin tossing would give), calibrated_sd (sqrt(error / (2 n)), Jordan's
-            value for calibrated ensembles), agreement (share of images on which two runs of the cell agree, mean
-            over pairs of runs), agreement_if_independent, always_right, never_right, contested (numbers of images);
-            None instead of variances for a cell of one run.
-        arms: the same for each level, variances averaged over its cells; images counted over all runs of the arm;
-            without agreement.
-        omnibus: blocks (complete ones), cells (of the other factors, averaged within block and image), mean_squares,
-            df, components (rows of term, variance: signed, of one image's value, and reml: none negative; pp^2), and
-            for the scopes `these_images` (blocks random) and `new_images_too` (blocks and images random) the
-            test F, df1, df2, p; None without a block or with fewer than two complete blocks.
-        contrasts: level, control, blocks (complete for both; None without a block), estimate_pp, for both scopes se,
-            df, statistic, p, ci_low, ci_high (pp; p and interval unadjusted); mcnemar: `pairs` of single runs (same
-            block and cell) compared by the exact McNemar test over images, how many have p < alpha in favour of the
-            arm (`better`) or of the control (`worse`), median_p; majority: arm_only, control_only, p of the exact
-            McNemar test between the images that more than half of the runs get right. A contrast without two complete
-            blocks (or two runs a cell) has None there.
+        arms: level, runs, accuracy_pp; means over its cells with two runs or more: run_variance, sampling_variance,
+            distribution_variance (may be negative), ci_low, ci_high, distribution_sd (None if the variance is
+            negative); None if there is no such cell.
+        components: rows {source, variance, sd, share} of the random part of one answer, averaged over the cells of the
+            other factors, by restricted maximum likelihood, see `crossed_components`; a source is the block, the image,
+            their interplay with each other and with the focus factor, or "residual"; shares of 1. None without a block
+            or with fewer than two blocks that are complete.
+        contrasts: level, control, blocks (complete for both; None without a block), estimate_pp; for the scopes
+            `these_images` (blocks random) and `new_images_too` (blocks and images random) se, df, statistic, p, ci_low,
+            ci_high (pp; p and interval unadjusted); mcnemar: `pairs` of single runs (same block and cell) compared by
+            the exact McNemar test over images, how many have p < alpha in favour of the arm (`better`) or of the
+            control (`worse`). A contrast without two complete blocks (or two runs a cell) has None there.
 
         Averages over the grid of the other factors weigh each cell alike.
 
     Raises:
         StudyError: the bits do not fit the number of trials, or that number differs between runs.
     """
-    if not table.counts or column not in table.frame or not table.frame[column].notna().any():
+    if not table.counts or _BITS not in table.frame or not table.frame[_BITS].notna().any():
         return None
-    present = table.frame[column].notna().to_numpy()
+    present = table.frame[_BITS].notna().to_numpy()
     frame = table.frame.loc[present]
     count = _images_per_run(frame, table)
     if count < 2:
         return None
-    correct = _unpack(frame, column, count)
+    correct = _unpack(frame, count)
     layout = _Layout.of(table, frame)
-    cells = [
-        {"levels": layout.levels(arm, cell), **_cell_row(correct[rows], alpha)}
-        for arm in range(len(layout.arms))
-        for cell in range(len(layout.cells))
-        if len(rows := layout.rows(arm, cell))
-    ]
     return {
         "images": correct.shape[1],
         "runs": correct.shape[0],
@@ -76,9 +66,8 @@ def images(table: RunTable, column: str = "correct_bits", alpha: float = 0.05) -
         "agrees_with_counts": bool((correct.sum(axis=1, dtype=np.int64) == frame[table.successes].to_numpy()).all()),
         "alpha": alpha,
         "paired": table.block is not None,
-        "cells": cells,
         "arms": [_arm_row(arm, layout, correct, alpha) for arm in range(len(layout.arms))],
-        "omnibus": _omnibus(layout, correct),
+        "components": _components(layout, correct, {"arm": table.focus, "block": str(table.block)}),
         "contrasts": [_contrast(arm, layout, correct, alpha) for arm in range(1, len(layout.arms))],
     }
 
@@ -91,10 +80,8 @@ class _Layout:
     each arm and cell whether there are blocks or not.
     """
 
-    focus: str
-    other_factors: tuple[str, ...]
     arms: tuple[str, ...]
-    cells: tuple[tuple[str, ...], ...]
+    cells: int
     members: dict[tuple[int, int], np.ndarray]
     index: np.ndarray | None
 
@@ -113,13 +100,11 @@ class _Layout:
             codes, blocks = pd.factorize(frame[table.block])
             index = np.full((len(arms), len(cells), len(blocks)), -1)
             index[arm, cell, codes] = np.arange(len(frame))
-        return _Layout(table.focus, table.other_factors, arms, cells, members, index)
+        return _Layout(arms, len(cells), members, index)
 
-    def rows(self, arm: int, cell: int) -> np.ndarray:
-        return self.members[arm, cell]
-
-    def levels(self, arm: int, cell: int) -> dict[str, str]:
-        return {self.focus: self.arms[arm], **dict(zip(self.other_factors, self.cells[cell], strict=True))}
+    def rows(self, arm: int) -> list[np.ndarray]:
+        """The rows of an arm in each cell."""
+        return [self.members[arm, cell] for cell in range(self.cells)]
 
 
 def _images_per_run(frame: pd.DataFrame, table: RunTable) -> int:
@@ -132,87 +117,42 @@ def _images_per_run(frame: pd.DataFrame, table: RunTable) -> int:
     return int(trials[0])
 
 
-def _unpack(frame: pd.DataFrame, column: str, images: int) -> np.ndarray:
+def _unpack(frame: pd.DataFrame, images: int) -> np.ndarray:
     """Right (1) or wrong (0), uint8, shape (runs, images)."""
     expected = -(-images // 8)
     correct = np.empty((len(frame), images), dtype=np.uint8)
-    for row, bits in enumerate(frame[column]):
+    for row, bits in enumerate(frame[_BITS]):
         packed = np.frombuffer(bits, dtype=np.uint8)
         if len(packed) != expected:
             raise StudyError(
-                f"column {column!r}: {len(packed)} bytes in row {row + 1}, but {images} images need {expected}. "
+                f"column {_BITS!r}: {len(packed)} bytes in row {row + 1}, but {images} images need {expected}. "
                 "Collect the runs again."
             )
         correct[row] = np.unpackbits(packed, count=images)
     return correct
 
 
-def _cell_row(correct: np.ndarray, alpha: float) -> dict[str, Any]:
-    accuracy = float(correct.mean())
-    single = len(correct) < 2
-    return {
-        "runs": len(correct),
-        "accuracy_pp": 100.0 * accuracy,
-        **_variance_fields(None if single else [run_variance(correct, alpha)], alpha),
-        **_reference_lines(accuracy, correct.shape[1]),
-        "agreement": None if single else pairwise_agreement(correct),
-        "agreement_if_independent": accuracy**2 + (1 - accuracy) ** 2,
-        **_unanimity(correct),
-    }
-
-
 def _arm_row(arm: int, layout: _Layout, correct: np.ndarray, alpha: float) -> dict[str, Any]:
-    parts = [correct[rows] for cell in range(len(layout.cells)) if len(rows := layout.rows(arm, cell))]
-    accuracy = float(np.mean([part.mean() for part in parts]))
-    variances = [run_variance(part, alpha) for part in parts if len(part) > 1]
-    everything = np.concatenate(parts)
-    return {
+    parts = [correct[rows] for rows in layout.rows(arm) if len(rows)]
+    row: dict[str, Any] = {
         "level": layout.arms[arm],
-        "runs": len(everything),
-        "cells": len(parts),
-        "accuracy_pp": 100.0 * accuracy,
-        **_variance_fields(variances or None, alpha),
-        **_reference_lines(accuracy, correct.shape[1]),
-        **_unanimity(everything),
+        "runs": sum(len(part) for part in parts),
+        "accuracy_pp": 100.0 * float(np.mean([part.mean() for part in parts])),
+        **dict.fromkeys(("run_variance", "sampling_variance", "distribution_variance", "ci_low", "ci_high")),
+        "distribution_sd": None,
     }
-
-
-def _variance_fields(variances: list[RunVariance] | None, alpha: float) -> dict[str, Any]:
-    """The mean over cells, in pp^2. The interval of a mean of variances uses Satterthwaite's df."""
-    if variances is None:
-        keys = ("run_variance", "sampling_variance", "distribution_variance", "ci_low", "ci_high", "distribution_sd")
-        return {**dict.fromkeys(keys), "zero_compatible": None}
-    total = np.array([v.total for v in variances])
-    df = np.array([v.runs - 1 for v in variances])
-    n = variances[0].images
-    mean_total, sampling = float(total.mean()), float(np.mean([v.sampling for v in variances]))
-    pooled_df = total.sum() ** 2 / (total**2 / df).sum() if mean_total > 0 else float(df.sum())
-    low, high = (
-        n / (n - 1) * (pooled_df * mean_total / stats.chi2.ppf([1 - alpha / 2, alpha / 2], pooled_df) - sampling)
-    )
-    distribution = n / (n - 1) * (mean_total - sampling)
-    return {
-        "run_variance": 1e4 * mean_total,
-        "sampling_variance": 1e4 * sampling,
-        "distribution_variance": 1e4 * distribution,
-        "ci_low": 1e4 * float(low),
-        "ci_high": 1e4 * float(high),
-        "distribution_sd": 100.0 * float(np.sqrt(distribution)) if distribution >= 0 else None,
-        "zero_compatible": bool(low <= 0.0),
-    }
-
-
-def _reference_lines(accuracy: float, n: int) -> dict[str, float]:
-    return {
-        "binomial_sd": 100.0 * float(np.sqrt(accuracy * (1 - accuracy) / n)),
-        "calibrated_sd": 100.0 * float(np.sqrt((1 - accuracy) / (2 * n))),
-    }
-
-
-def _unanimity(correct: np.ndarray) -> dict[str, int]:
-    right = correct.sum(axis=0, dtype=np.int64)
-    always, never = int((right == len(correct)).sum()), int((right == 0).sum())
-    return {"always_right": always, "never_right": never, "contested": correct.shape[1] - always - never}
+    repeated = [part for part in parts if len(part) > 1]
+    if repeated:
+        found = run_variance(repeated, alpha)
+        row |= {
+            "run_variance": 1e4 * found.total,
+            "sampling_variance": 1e4 * found.sampling,
+            "distribution_variance": 1e4 * found.distribution,
+            "ci_low": 1e4 * found.ci_low,
+            "ci_high": 1e4 * found.ci_high,
+            "distribution_sd": 100.0 * float(np.sqrt(found.distribution)) if found.distribution >= 0 else None,
+        }
+    return row
 
 
 def _grid_sums(rows: np.ndarray, correct: np.ndarray) -> np.ndarray:
@@ -223,27 +163,24 @@ def _grid_sums(rows: np.ndarray, correct: np.ndarray) -> np.ndarray:
     return sums
 
 
-def _omnibus(layout: _Layout, correct: np.ndarray) -> dict[str, Any] | None:
+def _components(layout: _Layout, correct: np.ndarray, names: dict[str, str]) -> list[dict[str, Any]] | None:
     if layout.index is None:
         return None
     complete = (layout.index >= 0).all(axis=(0, 1))
     if complete.sum() < 2:
         return None
     values = np.stack([_grid_sums(arm[:, complete], correct) for arm in layout.index])
-    squares = mean_squares(values, divisor=len(layout.cells))
-    components = crossed_components(squares, values.shape)
-    return {
-        "blocks": int(complete.sum()),
-        "cells": len(layout.cells),
-        "mean_squares": squares.mean_square,
-        "df": squares.df,
-        "components": [
-            {"term": term, "variance": 1e4 * float(signed), "reml": 1e4 * float(reml)}
-            for term, signed, reml in zip(RANDOM, components.signed, components.reml, strict=True)
-        ],
-        "these_images": omnibus(squares, new_images=False),
-        "new_images_too": omnibus(squares, new_images=True),
-    }
+    variances = 1e4 * crossed_components(mean_squares(values, divisor=layout.cells), values.shape)
+    total = float(variances.sum())
+    return [
+        {
+            "source": ":".join(names.get(part, part) for part in term.split(":")),
+            "variance": float(variance),
+            "sd": float(np.sqrt(variance)),
+            "share": float(variance) / total if total > 0 else None,
+        }
+        for term, variance in zip(RANDOM, variances, strict=True)
+    ]
 
 
 def _contrast(arm: int, layout: _Layout, correct: np.ndarray, alpha: float) -> dict[str, Any]:
@@ -257,9 +194,9 @@ def _contrast(arm: int, layout: _Layout, correct: np.ndarray, alpha: float) -> d
             differences = _grid_sums(layout.index[arm][:, complete], correct) - _grid_sums(
                 layout.index[0][:, complete], correct
             )
-            scopes = [paired_difference(differences, len(layout.cells), new, alpha) for new in (False, True)]
+            scopes = [paired_difference(differences, layout.cells, new, alpha) for new in (False, True)]
     else:
-        sides = [[correct[layout.rows(a, cell)] for cell in range(len(layout.cells))] for a in (arm, 0)]
+        sides = [[correct[rows] for rows in layout.rows(a)] for a in (arm, 0)]
         if all(len(part) >= 2 for side in sides for part in side):
             scopes = [unpaired_difference(sides[0], sides[1], new, alpha) for new in (False, True)]
     return {
@@ -269,7 +206,6 @@ def _contrast(arm: int, layout: _Layout, correct: np.ndarray, alpha: float) -> d
         "these_images": _in_pp(scopes[0]) if scopes else None,
         "new_images_too": _in_pp(scopes[1]) if scopes else None,
         "mcnemar": _mcnemar_of_pairs(arm, layout, correct, alpha),
-        "majority": _mcnemar_of_majorities(arm, layout, correct),
     }
 
 
@@ -284,30 +220,18 @@ def _in_pp(difference: Difference) -> dict[str, float | None]:
     }
 
 
-def _mcnemar_of_pairs(arm: int, layout: _Layout, correct: np.ndarray, alpha: float) -> dict[str, Any] | None:
+def _mcnemar_of_pairs(arm: int, layout: _Layout, correct: np.ndarray, alpha: float) -> dict[str, int] | None:
     """What someone would have concluded who trained each of the two just once."""
     if layout.index is None:
         return None
     both = (layout.index[0] >= 0) & (layout.index[arm] >= 0)
+    if not both.any():
+        return None
     better = worse = 0
-    p_values = []
     for first, second in zip(layout.index[arm][both], layout.index[0][both], strict=True):
         arm_only = int((correct[first] & ~correct[second] & 1).sum())
         control_only = int((correct[second] & ~correct[first] & 1).sum())
-        p = mcnemar_exact(arm_only, control_only)
-        p_values.append(p)
-        better += p < alpha and arm_only > control_only
-        worse += p < alpha and arm_only < control_only
-    if not p_values:
-        return None
-    return {"pairs": len(p_values), "better": better, "worse": worse, "median_p": float(np.median(p_values))}
-
-
-def _mcnemar_of_majorities(arm: int, layout: _Layout, correct: np.ndarray) -> dict[str, Any]:
-    majorities = []
-    for a in (arm, 0):
-        rows = np.concatenate([layout.rows(a, cell) for cell in range(len(layout.cells))])
-        majorities.append(2 * correct[rows].sum(axis=0, dtype=np.int64) > len(rows))
-    arm_only = int((majorities[0] & ~majorities[1]).sum())
-    control_only = int((majorities[1] & ~majorities[0]).sum())
-    return {"arm_only": arm_only, "control_only": control_only, "p": mcnemar_exact(arm_only, control_only)}
+        if arm_only != control_only and stats.binomtest(arm_only, arm_only + control_only).pvalue < alpha:
+            better += arm_only > control_only
+            worse += arm_only < control_only
+    return {"pairs": int(both.sum()), "better": better, "worse": worse}

@@ -8,16 +8,16 @@ import numpy as np
 from scipy import special, stats
 
 from study.stats.effects.contrasts import Effect, compare_with_control
-from study.stats.effects.posterior import posterior
 from study.stats.effects.power import power_of_t, seeds_needed
 from study.stats.effects.probability_of_improvement import probability_better
 from study.stats.layout import OutcomeGrid, block_means, outcome_grid
 from study.stats.luck.best_of_k import expected_best
+from study.stats.luck.stochastic_order import almost_stochastic_order
 from study.stats.luck.variance_shares import variance_shares
-from study.stats.robustness.stochastic_order import almost_stochastic_order
 from study.stats.table import RunTable
 
 FEW = (1, 3, 5)
+POWER = 0.8
 MOST_PAIRS = 1_000_000  # more pairs of runs than these are sampled, not listed
 
 
@@ -27,8 +27,6 @@ def luck(
     rng: np.random.Generator,
     *,
     alpha: float = 0.05,
-    power: float = 0.8,
-    higher_is_better: bool = True,
     replicates: int = 1000,
 ) -> dict[str, Any]:
     """What chance could have done to someone with fewer runs.
@@ -39,15 +37,12 @@ def luck(
             0: none.
         rng: draws every resample.
         alpha: 1 - the level of intervals; shared by the arms where stated.
-        power: wanted for `seeds_enough`.
-        higher_is_better: the direction of a response; counts know theirs.
         replicates: resamples behind an interval, and a fourth of the draws behind each `data` of several runs.
 
     Returns:
         paired (False: no block, runs are independent and differences are between random runs of one cell), blocks,
         unit ("pp" or "response"), margin, alpha.
-        variance_shares: scale -> result of `variance_shares` (of each of the table's scales), with `binomial_variance`,
-            what coin tossing with the trials of a run would give (None without counts).
+        variance_shares: scale -> result of `variance_shares`, for each of the table's scales.
         contrasts: one a level:
           level, control;
           grid (a replicate is a whole block: every cell once), single_run (a replicate is one run of the arm and one of
@@ -59,44 +54,42 @@ def luck(
               estimate's t interval; data: the share among resampled replicates (exact for one), ties half;
             false_headline: rows {runs, model, data}: chance of a difference beyond the margin, either way, if there
               were no effect; None without margin;
-            better (not in cells): P(arm better than control), the fields of `Superiority`;
-          posterior: scale -> better, matters, negligible, harmful (probabilities, see `posterior`); None without se;
-          dominance: of block means: arm_over_control and control_over_arm, each violation, eps_min, level (alpha / arms
-            spent), see `almost_stochastic_order`;
-          seeds_enough: grid, cell: seeds for that power at alpha / arms if the estimate were the true effect (None
-            beyond 100,000 or without an estimate): an underestimate when the estimate is lucky.
+            better (not in cells): P(arm better than control), the fields of `Improvement`;
+          matters: the probability that the true effect is better than the margin, on the last scale; None without se;
+          almost_stochastic_order: of block means: arm_over_control and control_over_arm, each violation, eps_min, level
+            (alpha / arms spent), see `almost_stochastic_order`;
+          seeds_enough: grid, cell: seeds that find the estimate with a probability of 80 % at alpha / arms, were it the
+            true effect (None beyond 100,000 or without an estimate): an underestimate when the estimate is lucky.
         best_of_k: unit, runs (K, the smallest cell's), arms: rows {level, expected (list for k = 1 ... K, mean over
-          cells of the expected best of k runs)}, control_runs_to_match: level -> smallest k with which the control's
-          best of k reaches one run of the arm (None if none does).
+          cells of the expected best of k runs)}.
 
         Effects, sd and the model's chances are on the table's first scale (log odds of error for counts: negative is
-        better); false_headline, better, dominance and best_of_k on its last (pp). A block that lacks some cells is
-        represented by those it has, corrected for the cells' means.
+        better); false_headline, better, almost_stochastic_order and best_of_k on its last (pp). A block that lacks some
+        cells is represented by those it has, corrected for the cells' means.
     """
     first, last = table.scales()[0], table.scales()[-1]
     grids = {scale: outcome_grid(table, table.values(scale)) for scale in table.scales()}
     grid = grids[first]
-    higher = higher_is_better or table.counts
-    whole = {
-        s: compare_with_control(table, s, margin=margin, alpha=alpha, adjust="holm", higher_is_better=higher)
-        for s in table.scales()
-    }
-    inside = compare_with_control(
-        table, first, margin=margin, alpha=alpha, adjust="holm", within_cells=True, higher_is_better=higher
-    )
-    setting = _Setting(margin, alpha, power, higher, replicates, len(table.arms), rng)
+    higher = table.higher_is_better
+    # Holm's adjustment is the quickest; no adjusted number is used.
+    whole = {s: compare_with_control(table, s, margin=margin, alpha=alpha, adjust="holm") for s in table.scales()}
+    inside = compare_with_control(table, first, margin=margin, alpha=alpha, adjust="holm", within_cells=True)
+    setting = _Setting(margin, alpha, higher, replicates, len(table.arms), rng)
     contrasts = []
     for arm, level in enumerate(table.arms, start=1):
         per_cell = [effect for effect in inside if effect.level == level]
-        effects = {s: whole[s][arm - 1] for s in table.scales()}
-        contrasts.append(_contrast(arm, grid, grids[last], effects, per_cell, setting))
+        overall = whole[first][arm - 1], whole[last][arm - 1]
+        contrasts.append(_contrast(arm, grid, grids[last], overall, per_cell, setting))
     return {
         "paired": grid.paired,
         "blocks": len(grid.blocks) if grid.paired else None,
         "unit": "pp" if table.counts else "response",
         "margin": margin,
         "alpha": alpha,
-        "variance_shares": {scale: _shares(table, grids[scale], scale, setting) for scale in table.scales()},
+        "variance_shares": {
+            scale: variance_shares(found, table.factors, table.shape, table.block, rng, replicates, alpha)
+            for scale, found in grids.items()
+        },
         "contrasts": contrasts,
         "best_of_k": _best_of_k(grids[last], "pp" if table.counts else "response", higher),
     }
@@ -106,7 +99,6 @@ def luck(
 class _Setting:
     margin: float
     alpha: float
-    power: float
     higher: bool
     replicates: int
     arms: int
@@ -142,11 +134,12 @@ def _contrast(
     arm: int,
     grid: OutcomeGrid,
     last: OutcomeGrid,
-    effects: dict[str, Effect],
+    effects: tuple[Effect, Effect],
     per_cell: Sequence[Effect],
     setting: _Setting,
 ) -> dict[str, Any]:
-    overall = next(iter(effects.values()))
+    """`effects` are those over all cells, on the first scale and on the last."""
+    overall, in_unit = effects
     blocks, blocks_last = _block_replicates(grid, arm), _block_replicates(last, arm)
     cells, cells_last = _cell_replicates(grid, arm), _cell_replicates(last, arm)
     orientation = 1.0 if setting.higher else -1.0
@@ -172,11 +165,9 @@ def _contrast(
         "level": overall.level,
         "control": overall.control,
         **rows,
-        "posterior": {scale: _posterior(effect, setting.higher) for scale, effect in effects.items()},
-        "dominance": _dominance(block_values, grid.paired, setting),
-        "seeds_enough": {
-            name: _seeds_enough(overall.estimate, sd, alpha, setting.power, grid.paired) for name, sd in sds.items()
-        },
+        "matters": _matters(in_unit, orientation),
+        "almost_stochastic_order": _stochastic_order(block_values, grid.paired, setting),
+        "seeds_enough": {name: _seeds_enough(overall.estimate, sd, alpha, grid.paired) for name, sd in sds.items()},
     }
 
 
@@ -257,14 +248,19 @@ def _better(arm: np.ndarray, control: np.ndarray, paired: bool, setting: _Settin
     )
 
 
-def _posterior(effect: Effect, higher: bool) -> dict[str, float] | None:
+def _matters(effect: Effect, orientation: float) -> float | None:
+    """The posterior probability that the effect is better than the margin: given the data it is estimate + se * t_df.
+
+    That is so under the Jeffreys prior p(mean, sd) ~ 1 / sd of a paired t test (Benavoli et al. 2017, with correlation
+    0; the margin is the end of their region of practical equivalence).
+    """
     if effect.se is None or effect.df is None:
         return None
-    better_is_higher = higher if effect.scale == "response" else effect.scale == "pp"
-    return asdict(posterior(effect.estimate, effect.se, effect.df, effect.margin, better_is_higher))
+    beyond = effect.margin - orientation * effect.estimate
+    return float(stats.t.sf(beyond / effect.se, effect.df)) if effect.se > 0.0 else float(beyond < 0.0)
 
 
-def _dominance(values: list[np.ndarray], paired: bool, setting: _Setting) -> dict[str, Any]:
+def _stochastic_order(values: list[np.ndarray], paired: bool, setting: _Setting) -> dict[str, Any]:
     if paired:
         both = ~np.isnan(values[0]) & ~np.isnan(values[1])
         arm, control = values[0][both], values[1][both]
@@ -286,25 +282,10 @@ def _dominance(values: list[np.ndarray], paired: bool, setting: _Setting) -> dic
     }
 
 
-def _seeds_enough(estimate: float, sd: float | None, alpha: float, power: float, paired: bool) -> int | None:
+def _seeds_enough(estimate: float, sd: float | None, alpha: float, paired: bool) -> int | None:
     if not sd or estimate == 0.0:
         return None
-    return seeds_needed(lambda n: power_of_t(estimate, sd, n, alpha, paired), power)
-
-
-def _shares(table: RunTable, grid: OutcomeGrid, scale: str, setting: _Setting) -> dict[str, Any] | None:
-    shares = variance_shares(
-        grid, table.factors, table.shape, table.block, setting.rng, setting.replicates, setting.alpha
-    )
-    if shares is None:
-        return None
-    binomial = None
-    if table.counts:
-        k, n = (table.frame[name].to_numpy(dtype=float) for name in (table.successes, table.trials))
-        rate = (k + 0.5) / (n + 1.0)
-        variance = 1e4 * rate * (1 - rate) / n if scale == "pp" else 1.0 / (n * rate * (1 - rate))
-        binomial = float(variance.mean())
-    return {**shares, "binomial_variance": binomial}
+    return seeds_needed(lambda n: power_of_t(estimate, sd, n, alpha, paired), POWER)
 
 
 def _best_of_k(grid: OutcomeGrid, unit: str, higher: bool) -> dict[str, Any]:
@@ -314,10 +295,6 @@ def _best_of_k(grid: OutcomeGrid, unit: str, higher: bool) -> dict[str, Any]:
     for arm in grid.values:
         cells = [orientation * expected_best(orientation * row[~np.isnan(row)])[:runs] for row in arm]
         curves.append(np.mean(cells, axis=0))
-    to_match = {}
-    for level, curve in zip(grid.arms[1:], curves[1:], strict=True):
-        reached = np.flatnonzero(orientation * curves[0] >= orientation * curve[0])
-        to_match[level] = int(reached[0]) + 1 if len(reached) else None
     return {
         "unit": unit,
         "runs": runs,
@@ -325,5 +302,4 @@ def _best_of_k(grid: OutcomeGrid, unit: str, higher: bool) -> dict[str, Any]:
             {"level": level, "expected": [float(value) for value in curve]}
             for level, curve in zip(grid.arms, curves, strict=True)
         ],
-        "control_runs_to_match": to_match,
     }

@@ -14,16 +14,12 @@ from scipy import stats
 class MeanSquares:
     """Mean squares of the arm x block x image layout with one value a combination, and their degrees of freedom.
 
-    The scale is that of the values squared (shares of right answers squared). `terms` are "arm", "block", "image",
+    The scale is that of the values squared (shares of right answers squared). The terms are "arm", "block", "image",
     "arm:block", "arm:image", "block:image" and "arm:block:image".
     """
 
     mean_square: dict[str, float]
     df: dict[str, int]
-
-    @property
-    def terms(self) -> tuple[str, ...]:
-        return tuple(self.df)
 
 
 @dataclass(frozen=True)
@@ -75,25 +71,6 @@ def mean_squares(values: np.ndarray, divisor: float = 1.0) -> MeanSquares:
     return MeanSquares({term: float(sums[term]) / df[term] for term in df}, df)
 
 
-def omnibus(squares: MeanSquares, new_images: bool) -> dict[str, float | None]:
-    """F test of "all arms alike": F, df1, df2, p.
-
-    With `new_images` False the blocks alone are random: F = MS_arm / MS_arm:block. With True the images are random
-    too: F = MS_arm / (MS_arm:block + max(MS_arm:image - MS_arm:block:image, 0)) with Hillis's df2. F is None if
-    nothing but the arms varies.
-    """
-    ms, df = squares.mean_square, squares.df
-    images = max(ms["arm:image"] - ms["arm:block:image"], 0.0) if new_images else 0.0
-    error = ms["arm:block"] + images
-    df1, df2 = float(df["arm"]), float(df["arm:block"])
-    if error == 0.0:
-        alike = ms["arm"] == 0.0
-        return {"F": 0.0 if alike else None, "df1": df1, "df2": df2, "p": 1.0 if alike else 0.0}
-    df2 = df2 * (error / ms["arm:block"]) ** 2 if ms["arm:block"] > 0.0 else float(df["arm:image"])
-    F = ms["arm"] / error
-    return {"F": F, "df1": df1, "df2": df2, "p": float(stats.f.sf(F, df1, df2))}
-
-
 def paired_difference(differences: np.ndarray, divisor: float, new_images: bool, alpha: float = 0.05) -> Difference:
     """Arm minus control over the same blocks.
 
@@ -104,7 +81,7 @@ def paired_difference(differences: np.ndarray, divisor: float, new_images: bool,
         new_images: whether the images are random too.
         alpha: 1 - the level of the interval.
 
-    The variance is var_blocks + max(var_images - var_both, 0), each of the mean: the mean squares above with two arms.
+    The variance is var_blocks + max(var_images - var_both, 0), each of the mean: the mean squares of two arms.
     """
     blocks, images = differences.shape
     by_block = differences.sum(axis=1, dtype=np.int64) / (divisor * images)

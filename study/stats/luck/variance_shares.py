@@ -5,8 +5,9 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
-from study.stats.layout import OutcomeGrid
+from study.stats.layout import OutcomeGrid, residuals
 
 
 @dataclass(frozen=True)
@@ -50,9 +51,10 @@ def variance_shares(
         alpha: 1 - the level of the intervals.
 
     Returns:
-        total (the sum), block, resampled ("blocks" or "runs"), replicates (those used: a resample that empties a cell
-        is left out), terms: rows of term, variance, share, ci_low, ci_high (of the share). Variances in the outcome's
-        unit squared, shares of 1. None if the total is not positive.
+        total (the sum), resampled ("blocks" or "runs"), replicates (those used: a resample that empties a cell is left
+        out), icc, icc_low, icc_high (intraclass correlation of the block with its interval, see `_block_correlation`;
+        None without a block), terms: rows of term, variance, share, ci_low, ci_high (of the share). Variances in the
+        outcome's unit squared, shares of 1. None if the total is not positive.
     """
     flat = grid.values.reshape(-1, grid.values.shape[2])
     model = _Model.of(factors, shape, block)
@@ -72,11 +74,14 @@ def variance_shares(
     ends = None
     if enough:
         ends = np.quantile(draws, [alpha / 2, 1 - alpha / 2], axis=0) - np.mean(draws, axis=0) + found.shares
+    icc, icc_low, icc_high = (None, None, None) if block is None else _block_correlation(flat, alpha)
     return {
         "total": float(found.variances.sum()),
-        "block": block,
         "resampled": "runs" if block is None else "blocks",
         "replicates": len(draws),
+        "icc": icc,
+        "icc_low": icc_low,
+        "icc_high": icc_high,
         "terms": [
             {
                 "term": term,
@@ -88,6 +93,30 @@ def variance_shares(
             for i, (term, variance, share) in enumerate(zip(found.terms, found.variances, found.shares, strict=True))
         ],
     }
+
+
+def _block_correlation(flat: np.ndarray, alpha: float) -> tuple[float | None, float | None, float | None]:
+    """Intraclass correlation: how much runs of one block have in common, the cells' means removed; and its interval.
+
+    From the mean squares of blocks (after cells) and residual, F their ratio: (F - 1) / (F + k - 1) with k runs a
+    block; it may be negative. The interval puts the F quantiles around F (Shrout & Fleiss 1979). With holes k is the
+    effective number, so that the expected mean square of blocks is var_residual + k var_block.
+    """
+    present = ~np.isnan(flat)
+    cell_only, df_cell = residuals(flat, blocks=False)
+    both, df = residuals(flat, blocks=True)
+    df_block = df_cell - df
+    if df <= 0 or df_block <= 0 or not np.nansum(both**2) > 0:
+        return None, None, None
+    mean_square = np.nansum(both**2) / df
+    F = float((np.nansum(cell_only**2) - np.nansum(both**2)) / df_block / mean_square)
+    k = float(present.sum() - (present / present.sum(axis=1, keepdims=True)).sum()) / df_block
+
+    def icc(ratio: float) -> float:
+        return (ratio - 1) / (ratio + k - 1)
+
+    low, high = (F / float(stats.f.ppf(tail, df_block, df)) for tail in (1 - alpha / 2, alpha / 2))
+    return icc(F), icc(low), icc(high)
 
 
 @dataclass(frozen=True)

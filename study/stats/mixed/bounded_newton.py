@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _ROUNDING = 1e-9  # relative error that a value may have where the function is ill-conditioned
+_MOST_STEPS = 200
 _SHORTEST = 1e-8  # part of a step below which no better point is looked for
 
 Objective = Callable[[np.ndarray], tuple[float, np.ndarray, np.ndarray]]
@@ -22,9 +23,7 @@ class Minimum:
     converged: bool
 
 
-def minimise(
-    objective: Objective, start: np.ndarray, lower: np.ndarray, *, tolerance: float = 1e-12, iterations: int = 200
-) -> Minimum:
+def minimise(objective: Objective, start: np.ndarray, lower: np.ndarray, *, tolerance: float = 1e-12) -> Minimum:
     """Minimise `objective` (value, gradient, Hessian) subject to x >= lower.
 
     Projected Newton with an active set (Bertsekas 1982): a variable at its bound with a rising value stays there, so a
@@ -34,7 +33,7 @@ def minimise(
     lower = np.asarray(lower, dtype=float)
     x = np.maximum(np.asarray(start, dtype=float), lower)
     value, gradient, hessian = objective(x)
-    for _ in range(iterations):
+    for _ in range(_MOST_STEPS):
         step = _direction(x, lower, gradient, hessian)
         promised = -(gradient @ step)
         if promised <= 0.0:

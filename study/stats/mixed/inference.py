@@ -1,9 +1,10 @@
-"""Tests and standard errors of a mixed model's cell means: Kenward-Roger and Satterthwaite.
+"""Tests and standard errors of a mixed model's cell means by Kenward and Roger's method (1997).
 
-Both methods need only directions in which the covariance of the runs can move. Here these are D_1 .. D_r, the random
+The method needs only directions in which the covariance of the runs can move. Here these are D_1 .. D_r, the random
 terms' patterns Z_i Z_i', and D_0 = V itself (a change of scale), in units of the residual variance. The results are the
 same as for the variances themselves, since Kenward and Roger's quantities do not change when V is a linear function of
-other parameters.
+other parameters. The covariance of the parameters is that of the expected information: zero variances count like any
+other.
 """
 
 from dataclasses import dataclass
@@ -12,11 +13,10 @@ from functools import cached_property
 import numpy as np
 from scipy import stats
 
+from study.stats.effects.estimates import Estimates
 from study.stats.effects.factorial_terms import hypothesis
 from study.stats.mixed.likelihood import solve, spent_by_cells, sum_over_blocks
 from study.stats.mixed.lmm import MixedModel
-
-DDF = ("kenward-roger", "satterthwaite", "asymptotic")
 
 
 @dataclass(frozen=True)
@@ -29,71 +29,49 @@ class FTest:
     p: float
 
 
-@dataclass(frozen=True)
-class Estimates:
-    """k linear functions of the cell means: estimate, se and df have shape (k,), covariance (k, k)."""
-
-    estimate: np.ndarray
-    se: np.ndarray
-    df: np.ndarray
-    covariance: np.ndarray
-
-
 class MixedInference:
-    """What hypotheses about a model's cell means need, computed once for the model.
-
-    The argument `ddf` below is "kenward-roger" (Kenward & Roger 1997; REML only; it also widens the standard errors),
-    "satterthwaite" (Fai & Cornelius 1996; Kuznetsova et al. 2017) or "asymptotic" (infinite degrees of freedom).
-    """
+    """What hypotheses about a model's cell means need, computed once for the model."""
 
     def __init__(self, model: MixedModel) -> None:
         self.model = model
 
-    def estimates(self, rows: np.ndarray, ddf: str = "kenward-roger") -> Estimates:
-        """Estimate `rows` times the cell means, (k, cells)."""
-        covariance = rows @ self._covariance(ddf) @ rows.T
+    def estimates(self, rows: np.ndarray) -> Estimates:
+        """Estimate `rows` times the cell means, (k, cells).
+
+        The degrees of freedom of each row alone are 2 / (g'W g), g the derivatives of the row's log variance: for one
+        row Kenward and Roger's formula reduces to Satterthwaite's with the expected information.
+        """
+        reach = rows @ self.model.at_optimum.phi
+        variances = np.einsum("kc,kc->k", reach, rows)
+        slopes = np.einsum("kc,icd,kd->ki", reach, self._slopes, reach, optimize=True) / variances[:, None]
+        slopes = np.column_stack([slopes, np.ones(len(rows))])
         return Estimates(
             estimate=rows @ self.model.cell_means,
-            se=np.sqrt(np.where(np.diag(covariance) > 0.0, np.diag(covariance), np.nan)),
-            df=self._row_degrees(rows, ddf),
-            covariance=covariance,
+            covariance=rows @ self.adjusted_covariance @ rows.T,
+            df=2.0 / np.einsum("ki,ij,kj->k", slopes, self._weights, slopes),
         )
 
-    def f_test(self, rows: np.ndarray, ddf: str = "kenward-roger") -> FTest:
-        """Test that `rows`, (q, cells) of full rank, times the cell means is zero."""
-        effect = rows @ self.model.cell_means
-        q = len(rows)
-        quadratic = float(effect @ np.linalg.solve(rows @ self._covariance(ddf) @ rows.T, effect)) / q
-        if ddf == "kenward-roger":
-            scale, df2 = self._kenward_roger(rows)
-            # Two or three blocks full of holes can be too few for the method's expansion to make sense.
-            quadratic = quadratic * scale if df2 > 0.0 and scale > 0.0 else np.nan
-        elif ddf == "satterthwaite":
-            df2 = self._satterthwaite(rows)
-        else:
-            df2 = np.inf
-        return FTest(quadratic, q, df2 if np.isfinite(quadratic) else np.nan, float(stats.f.sf(quadratic, q, df2)))
-
-    def term_test(self, term: tuple[str, ...], ddf: str = "kenward-roger", kind: str = "III") -> FTest:
-        """The type I, II or III test of one fixed term, given by its factors."""
-        model = self.model
-        return self.f_test(hypothesis(model.factors, model.shape, term, kind, model.patterns.cell_counts), ddf)
-
-    @cached_property
-    def covariance(self) -> np.ndarray:
-        """Covariance of the cell means as if the variances were known, (cells, cells)."""
-        return self.model.at_optimum.phi * self.model.residual_variance
+    def term_test(self, term: tuple[str, ...]) -> FTest:
+        """The test of one fixed term, given by its factors, that its marginal means do not differ (type III)."""
+        rows = hypothesis(self.model.factors, self.model.shape, term)
+        effect, q = rows @ self.model.cell_means, len(rows)
+        quadratic = float(effect @ np.linalg.solve(rows @ self.adjusted_covariance @ rows.T, effect)) / q
+        scale, df2 = self._kenward_roger(rows)
+        # Two or three blocks full of holes can be too few for the method's expansion to make sense.
+        if df2 <= 0.0 or scale <= 0.0:
+            return FTest(np.nan, q, np.nan, np.nan)
+        return FTest(quadratic * scale, q, df2, float(stats.f.sf(quadratic * scale, q, df2)))
 
     @cached_property
     def adjusted_covariance(self) -> np.ndarray:
-        """The covariance with Kenward and Roger's correction for the estimation of the variances.
+        """Covariance of the cell means, corrected for the estimation of the variances, (cells, cells).
 
         Phi + 2 Phi [sum_ij W_ij (Q_ij - P_i Phi P_j)] Phi with P_i = X'V^-1 D_i V^-1 X,
         Q_ij = X'V^-1 D_i V^-1 D_j V^-1 X and W the covariance of the parameters (Halekoh & Hojsgaard 2014). The
         change of scale adds nothing to the sum.
         """
         patterns, fit = self.model.patterns, self.model.at_optimum
-        weights = self._expected_covariance[:-1, :-1]
+        weights = self._weights[:-1, :-1]
         solved = solve(patterns, fit.ratios)
         by_effect = weights[np.ix_(patterns.component, patterns.component)]
         extra = sum_over_blocks(patterns, solved.through @ (solved.k * by_effect), solved.through)
@@ -107,53 +85,14 @@ class MixedInference:
         return spent_by_cells(self.model.patterns, solve(self.model.patterns, self.model.at_optimum.ratios))
 
     @cached_property
-    def _expected_covariance(self) -> np.ndarray:
-        """Covariance of the parameters from the expected information: zero variances count like any other."""
-        if self.model.method != "REML":
-            raise ValueError("Kenward-Roger is defined for REML fits only")
+    def _weights(self) -> np.ndarray:
+        """W, the covariance of the parameters."""
         return 2.0 * np.linalg.inv(self.model.at_optimum.expected_information)
-
-    @cached_property
-    def _observed_covariance(self) -> np.ndarray:
-        """Covariance of the parameters from the observed information, in which variances at zero are known."""
-        moving = np.append(self.model.at_optimum.ratios > 0.0, True)
-        covariance = np.zeros((len(moving), len(moving)))
-        information = self.model.at_optimum.observed_information[np.ix_(moving, moving)]
-        covariance[np.ix_(moving, moving)] = 2.0 * np.linalg.inv(information)
-        return covariance
-
-    def _covariance(self, ddf: str) -> np.ndarray:
-        if ddf not in DDF:
-            raise ValueError(f"unknown degrees of freedom {ddf!r}; one of {', '.join(DDF)}")
-        return self.adjusted_covariance if ddf == "kenward-roger" else self.covariance
-
-    def _row_degrees(self, rows: np.ndarray, ddf: str) -> np.ndarray:
-        """Degrees of freedom of each row alone: 2 / (g'W g), g the derivatives of the row's log variance."""
-        if ddf == "asymptotic":
-            return np.full(len(rows), np.inf)
-        # For one row Kenward and Roger's formula reduces to Satterthwaite's with the expected information.
-        weights = self._expected_covariance if ddf == "kenward-roger" else self._observed_covariance
-        reach = rows @ self.model.at_optimum.phi
-        variances = np.einsum("kc,kc->k", reach, rows)
-        slopes = np.einsum("kc,icd,kd->ki", reach, self._slopes, reach, optimize=True) / variances[:, None]
-        slopes = np.column_stack([slopes, np.ones(len(rows))])
-        return 2.0 / np.einsum("ki,ij,kj->k", slopes, weights, slopes)
-
-    def _satterthwaite(self, rows: np.ndarray) -> float:
-        """Denominator df of a joint test: independent t statistics matched to F by its mean (Fai & Cornelius 1996)."""
-        _, vectors = np.linalg.eigh(rows @ self.model.at_optimum.phi @ rows.T)
-        degrees = self._row_degrees(vectors.T @ rows, "satterthwaite")
-        if np.ptp(degrees) < 1e-8:
-            return float(degrees.mean())
-        if (degrees <= 2.0).any():
-            return 2.0
-        expected = (degrees / (degrees - 2.0)).sum()
-        return float(2.0 * expected / (expected - len(degrees)))
 
     def _kenward_roger(self, rows: np.ndarray) -> tuple[float, float]:
         """Scale of F and denominator df (Kenward & Roger 1997, in the notation of Halekoh & Hojsgaard 2014)."""
         q = len(rows)
-        weights = self._expected_covariance
+        weights = self._weights
         reach = rows @ self.model.at_optimum.phi
         inverse = np.linalg.inv(reach @ rows.T)
         parts = [inverse @ (reach @ slope @ reach.T) for slope in self._slopes] + [np.eye(q)]

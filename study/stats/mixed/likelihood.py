@@ -1,4 +1,4 @@
-"""The likelihood of a linear mixed model with random intercepts, and its derivatives.
+"""The restricted likelihood of a linear mixed model with random intercepts, and its derivatives.
 
 Model, for the N runs: y = X m + sum_i Z_i u_i + e, with m the cell means, u_i ~ N(0, s2 * lambda_i) and e ~ N(0, s2).
 With V0 = I + sum_i lambda_i Z_i Z_i' everything is taken block by block through Woodbury's identity on a block's random
@@ -23,8 +23,8 @@ class Likelihood:
         ratios: variance of each random term over the residual variance, (r,).
         cell_means: generalised least squares estimate of the cell means, centred, (cells,).
         factor: lower Cholesky factor of X'V0^-1 X, (cells, cells); its upper triangle is not used.
-        degrees: nu, the runs less the cells under REML, the runs under ML.
-        log_determinant: log|V0|, under REML plus log|X'V0^-1 X|.
+        degrees: nu, the runs less the cells.
+        log_determinant: log|V0| + log|X'V0^-1 X|.
         quadratic: y'P0 y.
         determinant_gradient, determinant_hessian: derivatives of `log_determinant` in the ratios, (r,) and (r, r).
         quadratic_gradient, quadratic_hessian: derivatives of `quadratic`.
@@ -54,22 +54,14 @@ class Likelihood:
 
     @property
     def deviance(self) -> float:
-        """-2 log L, maximised over s2; lme4's (RE)ML criterion."""
+        """-2 log L, maximised over s2; lme4's REML criterion."""
         return self.degrees * (1.0 + np.log(2.0 * np.pi * self.residual_variance)) + self.log_determinant
 
     @property
     def expected_information(self) -> np.ndarray:
-        """tr(P0 D_i P0 D_j) for the directions D = G_1 .. G_r, V0, (r + 1, r + 1); REML only."""
+        """tr(P0 D_i P0 D_j) for the directions D = G_1 .. G_r, V0, (r + 1, r + 1)."""
         edge = self.determinant_gradient[:, None]
         return np.block([[-self.determinant_hessian, edge], [edge.T, np.array([[float(self.degrees)]])]])
-
-    @property
-    def observed_information(self) -> np.ndarray:
-        """Hessian of -2 log L in (ratios, log s2) at `residual_variance`, (r + 1, r + 1)."""
-        s2 = self.residual_variance
-        edge = -self.quadratic_gradient[:, None] / s2
-        curvature = self.determinant_hessian + self.quadratic_hessian / s2
-        return np.block([[curvature, edge], [edge.T, np.array([[float(self.degrees)]])]])
 
     def deviance_derivatives(self) -> tuple[np.ndarray, np.ndarray]:
         """Gradient and Hessian of `deviance` in the ratios."""
@@ -103,8 +95,8 @@ def solve(patterns: BlockPatterns, ratios: np.ndarray) -> Solved:
     )
 
 
-def likelihood(patterns: BlockPatterns, ratios: np.ndarray, *, reml: bool) -> Likelihood:
-    """The likelihood and its first two derivatives at the variance ratios, each at least 0, (r,)."""
+def likelihood(patterns: BlockPatterns, ratios: np.ndarray) -> Likelihood:
+    """The restricted likelihood and its first two derivatives at the variance ratios, each at least 0, (r,)."""
     ratios = np.asarray(ratios, dtype=float)
     spread = ratios[patterns.component]
     solved = solve(patterns, ratios)
@@ -114,14 +106,14 @@ def likelihood(patterns: BlockPatterns, ratios: np.ndarray, *, reml: bool) -> Li
     totals = patterns.blocks[:, None] * patterns.mean_sums
     score = -(solved.through @ (spread * totals)[:, :, None]).sum(axis=0)[:, 0]
     means = cho_solve((factor, True), score)
-    determinant_gradient, determinant_hessian = _determinant_derivatives(patterns, solved, factor if reml else None)
+    determinant_gradient, determinant_hessian = _determinant_derivatives(patterns, solved, factor)
     quadratic, quadratic_gradient, quadratic_hessian = _quadratic(patterns, solved, spread, means, factor)
     return Likelihood(
         ratios=ratios,
         cell_means=means,
         factor=factor,
-        degrees=patterns.runs - patterns.cells * reml,
-        log_determinant=solved.log_determinant + 2.0 * float(np.log(np.diag(factor)).sum()) * reml,
+        degrees=patterns.runs - patterns.cells,
+        log_determinant=solved.log_determinant + 2.0 * float(np.log(np.diag(factor)).sum()),
         quadratic=quadratic,
         determinant_gradient=determinant_gradient,
         determinant_hessian=determinant_hessian,
@@ -143,14 +135,12 @@ def spent_by_cells(patterns: BlockPatterns, solved: Solved) -> np.ndarray:
 
 
 def _determinant_derivatives(
-    patterns: BlockPatterns, solved: Solved, factor: np.ndarray | None
+    patterns: BlockPatterns, solved: Solved, factor: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Gradient tr(P0 G_i) and Hessian -tr(P0 G_i P0 G_j); V0^-1 in place of P0 where `factor` is None (ML)."""
+    """Gradient tr(P0 G_i) and Hessian -tr(P0 G_i P0 G_j)."""
     by_term = patterns.indicator
     gradient = by_term.T @ (patterns.blocks @ np.einsum("pkk->pk", solved.k))
     products = np.tensordot(patterns.blocks, solved.k * solved.k, axes=1)
-    if factor is None:
-        return gradient, -by_term.T @ products @ by_term
     count, cells, columns = solved.through.shape
     flat = solved.through.transpose(1, 0, 2).reshape(cells, -1)
     # With the Cholesky factor C of X'V0^-1 X, every trace is one of products of C^-1 X'V0^-1 Z with itself.

@@ -21,25 +21,18 @@ class MixedModel:
     """A fitted model y = cell mean + sum of random intercepts + residual.
 
     Attributes:
-        factors, levels: the fixed factors and their levels; cells are their combinations, the last factor fastest.
-        block: the column every random term contains.
+        factors: the fixed factors; cells are the combinations of their levels, the last factor fastest.
         random: the random terms as written.
-        method: "REML" or "ML".
-        scale: the scale of the response.
         variances: variance of each random term, (r,), an exact 0 on the boundary.
         residual_variance: variance of a run about its prediction.
         cell_means: estimated mean of each cell, (cells,).
-        loglik: the maximised (restricted) log likelihood, as lme4 defines it.
+        loglik: the maximised restricted log likelihood, as lme4 defines it.
         converged: whether the search met its criterion.
         patterns, at_optimum: the reduced table, and the likelihood's pieces at the estimate.
     """
 
     factors: tuple[str, ...]
-    levels: tuple[tuple[str, ...], ...]
-    block: str
     random: tuple[str, ...]
-    method: str
-    scale: str
     variances: np.ndarray
     residual_variance: float
     cell_means: np.ndarray
@@ -71,59 +64,45 @@ class MixedModel:
         return (
             f"Singular fit: {', '.join(zero)} explain{'' if plural else 's'} no more than chance, so "
             f"{'their variances are' if plural else 'its variance is'} estimated at 0. The term"
-            f"{'s stay' if plural else ' stays'} in the model: read the Kenward-Roger tests, which keep the "
-            "design's degrees of freedom, and not Satterthwaite's, which do not."
+            f"{'s stay' if plural else ' stays'} in the model, and the tests keep the design's degrees of freedom."
         )
 
 
-def fit_mixed(table: RunTable, scale: str, random: str | None = None, method: str = "REML") -> MixedModel:
+def fit_mixed(table: RunTable, scale: str, random: str | None = None) -> MixedModel:
     """Fit the mixed model of a table's outcome on one of its scales.
 
     The fixed part is the full factorial of `table.factors`. `random` is a sum of terms that contain the block, such as
-    "seed + seed:bn"; None takes the block and its interaction with the focus factor. Variances may be 0 exactly.
-    The likelihood is that of Bates et al. (2015), maximised by Newton's method with exact derivatives; the cost grows
-    with the number of runs, not with its square.
+    "seed + seed:treatment"; None takes the block and its interaction with the focus factor. Variances may be 0 exactly.
+    The restricted likelihood is that of Bates et al. (2015), maximised by Newton's method with exact derivatives; the
+    cost grows with the number of runs, not with its square.
 
     Raises StudyError if the table has no block, a cell is empty, a term is malformed or cannot be told from the others,
-    or nothing random is left in the response; ValueError for an unknown scale or method.
+    or nothing random is left in the response; ValueError for an unknown scale.
     """
     if table.block is None:
         raise StudyError("a mixed model needs a block; name the column of the seed, e.g. --block seed")
-    if method not in ("REML", "ML"):
-        raise ValueError(f"unknown method {method!r}; REML or ML")
     terms = parse_random(default_random(table) if random is None else random, table)
     patterns = reduce_to_patterns(table, table.values(scale), terms)
     names = tuple(term_name(term) for term in terms)
-    null = likelihood(patterns, np.zeros(patterns.terms), reml=True)
+    null = likelihood(patterns, np.zeros(patterns.terms))
     _check_identifiable(null, names)
-    best = _search(patterns, null, reml=method == "REML")
+    best = _search(patterns, null)
     if best.x.max() > LARGEST_RATIO:
         raise StudyError(
             f"the random terms {' + '.join(names)} and the cells leave no variation between runs to judge by; "
             "use fewer random terms"
         )
-    return model_at(table, scale, patterns, names, best.x, method, converged=best.converged)
+    return model_at(table, patterns, names, best.x, converged=best.converged)
 
 
 def model_at(
-    table: RunTable,
-    scale: str,
-    patterns: BlockPatterns,
-    names: tuple[str, ...],
-    ratios: np.ndarray,
-    method: str,
-    *,
-    converged: bool = True,
+    table: RunTable, patterns: BlockPatterns, names: tuple[str, ...], ratios: np.ndarray, *, converged: bool = True
 ) -> MixedModel:
     """The model at given ratios of the random terms' variances to the residual variance, (r,), not searched for."""
-    fit = likelihood(patterns, ratios, reml=method == "REML")
+    fit = likelihood(patterns, ratios)
     return MixedModel(
         factors=table.factors,
-        levels=tuple(table.levels(factor) for factor in table.factors),
-        block=str(table.block),
         random=names,
-        method=method,
-        scale=scale,
         variances=fit.ratios * fit.residual_variance,
         residual_variance=fit.residual_variance,
         cell_means=patterns.cell_means + fit.cell_means,
@@ -134,7 +113,7 @@ def model_at(
     )
 
 
-def _search(patterns: BlockPatterns, null: Likelihood, *, reml: bool) -> Minimum:
+def _search(patterns: BlockPatterns, null: Likelihood) -> Minimum:
     """The lowest deviance from several starts, since the likelihood may have more than one maximum.
 
     They are the method of moments, every random variance as large as the residual's, and each one alone with the sum.
@@ -143,7 +122,7 @@ def _search(patterns: BlockPatterns, null: Likelihood, *, reml: bool) -> Minimum
     def deviance(ratios: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         if ratios.max() > 10.0 * LARGEST_RATIO:
             return np.inf, np.zeros(patterns.terms), np.eye(patterns.terms)
-        fit = likelihood(patterns, ratios, reml=reml)
+        fit = likelihood(patterns, ratios)
         return fit.deviance, *fit.deviance_derivatives()
 
     moments = _moment_ratios(null)

@@ -1,4 +1,4 @@
-"""Random intercepts written as a sum of terms, such as "seed + seed:bn"."""
+"""Random intercepts written as a sum of terms, such as "seed + seed:treatment"."""
 
 import numpy as np
 import pandas as pd
@@ -42,16 +42,12 @@ def default_random(table: RunTable) -> str:
     return f"{table.block} + {table.block}:{table.focus}" if (focus_runs > 1).any() else str(table.block)
 
 
-def term_levels(frame: pd.DataFrame, term: tuple[str, ...], block: str) -> tuple[np.ndarray, list[dict[str, object]]]:
-    """Each run's level of a term within its block: codes (runs,), and what each code stands for."""
+def term_levels(frame: pd.DataFrame, term: tuple[str, ...], block: str) -> np.ndarray:
+    """Each run's level of a term within its block, numbered from 0, (runs,)."""
     others = [name for name in term if name != block]
     if not others:
-        return np.zeros(len(frame), dtype=int), [{}]
-    columns = [
-        pd.factorize(frame[name], sort=not isinstance(frame[name].dtype, pd.CategoricalDtype)) for name in others
+        return np.zeros(len(frame), dtype=int)
+    codes = [
+        pd.factorize(frame[name], sort=not isinstance(frame[name].dtype, pd.CategoricalDtype))[0] for name in others
     ]
-    combined, inverse = np.unique(np.column_stack([codes for codes, _ in columns]), axis=0, return_inverse=True)
-    labels: list[dict[str, object]] = [
-        {name: values[i] for name, (_, values), i in zip(others, columns, row, strict=True)} for row in combined
-    ]
-    return inverse.ravel(), labels
+    return np.unique(np.column_stack(codes), axis=0, return_inverse=True)[1].ravel()

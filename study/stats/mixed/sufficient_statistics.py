@@ -28,10 +28,6 @@ class BlockPatterns:
         runs: number of runs.
         within: sum of squares of the centred response.
         component: the random term that each random effect belongs to, (q,).
-        labels: what each random effect stands for: levels of the term's columns other than the block.
-        block_labels: the blocks, sorted, (B,).
-        pattern: the pattern of each block, (B,).
-        sums: Z'y of each block, (B, q).
         blocks: number of blocks with each pattern, (P,).
         gram: Z'Z, (P, q, q).
         cross: X'Z, (P, C, q).
@@ -44,10 +40,6 @@ class BlockPatterns:
     runs: int
     within: float
     component: np.ndarray
-    labels: tuple[dict[str, object], ...]
-    block_labels: np.ndarray
-    pattern: np.ndarray
-    sums: np.ndarray
     blocks: np.ndarray
     gram: np.ndarray
     cross: np.ndarray
@@ -84,27 +76,25 @@ def reduce_to_patterns(table: RunTable, values: np.ndarray, terms: tuple[tuple[s
     _check_cells(table, cell_counts)
     cell_means = np.bincount(cell, weights=values, minlength=cells) / cell_counts
     centred = values - cell_means[cell]
-    block, labels_in_order = pd.factorize(frame[table.block], sort=True)
-    block_labels = np.asarray(labels_in_order, dtype=object)
-    _check_variation(table, values, centred, len(block_labels), cells)
+    block = pd.factorize(frame[table.block], sort=True)[0]
+    blocks = int(block.max()) + 1
+    _check_variation(table, values, centred, blocks, cells)
 
-    labels: list[dict[str, object]] = []
     component: list[int] = []
     effects = np.empty((len(frame), len(terms)), dtype=int)
     for number, term in enumerate(terms):
-        codes, meaning = term_levels(frame, term, str(table.block))
-        effects[:, number] = codes + len(labels)
-        labels.extend(meaning)
-        component.extend([number] * len(meaning))
+        codes = term_levels(frame, term, str(table.block))
+        effects[:, number] = codes + len(component)
+        component.extend([number] * (int(codes.max()) + 1))
 
-    sums = np.zeros((len(block_labels), len(labels)))
+    sums = np.zeros((blocks, len(component)))
     for column in effects.T:
         np.add.at(sums, (block, column), centred)
     pattern, examples = _patterns(block, cell, effects)
-    gram = np.zeros((len(examples), len(labels), len(labels)))
-    cross = np.zeros((len(examples), cells, len(labels)))
+    gram = np.zeros((len(examples), len(component), len(component)))
+    cross = np.zeros((len(examples), cells, len(component)))
     for number, runs in enumerate(examples):
-        design = np.zeros((len(runs), len(labels)))
+        design = np.zeros((len(runs), len(component)))
         np.put_along_axis(design, effects[runs], 1.0, axis=1)
         gram[number] = design.T @ design
         np.add.at(cross[number], cell[runs], design)
@@ -118,10 +108,6 @@ def reduce_to_patterns(table: RunTable, values: np.ndarray, terms: tuple[tuple[s
         runs=len(values),
         within=float((centred**2).sum()),
         component=np.array(component),
-        labels=tuple(labels),
-        block_labels=block_labels,
-        pattern=pattern,
-        sums=sums,
         blocks=np.bincount(pattern).astype(float),
         gram=gram,
         cross=cross,

@@ -1,130 +1,84 @@
-"""The mixed model of a study as one result (mixed.json): fit, variances, tests, means, contrasts, second opinion."""
+"""The mixed model of a study as one result (mixed.json): fit, variances, tests of the terms, contrasts."""
 
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
+from scipy import stats
 
+from study.stats.effects.contrasts import average_part
 from study.stats.effects.factorial_terms import factorial_terms, term_name
-from study.stats.mixed.emmeans import Comparison, compare, estimated_means
+from study.stats.effects.max_t import MaxT
 from study.stats.mixed.inference import MixedInference
-from study.stats.mixed.lmm import MixedModel, fit_mixed
-from study.stats.mixed.random_effects import random_effects, variance_shares
-from study.stats.mixed.second_opinion import second_opinion
+from study.stats.mixed.lmm import fit_mixed
 from study.stats.mixed.variance_profile import VarianceProfile
 from study.stats.table import RunTable
 
 
-def mixed_json(
-    table: RunTable,
-    scale: str | None = None,
-    random: str | None = None,
-    *,
-    kind: str = "III",
-    alpha: float = 0.05,
-    margin: float | None = None,
-) -> dict[str, Any] | None:
-    """Fit by REML and tell everything, as described in docs/methods-mixed.md; None for a table without a block.
+def mixed_json(table: RunTable, random: str | None = None, *, alpha: float = 0.05) -> dict[str, Any] | None:
+    """Fit by REML on the table's first scale; docs/methods-mixed.md tells the methods. None without a block.
 
     Args:
-        scale: one of `table.scales()`; the first by default.
         random: see `fit_mixed`.
-        kind: type of the hypotheses of `terms`, "I", "II" or "III".
         alpha: one less the confidence of every interval.
-        margin: of equivalence, in the scale's unit; adds p_equivalence to the contrasts.
+
+    Returns:
+        schema, scale, random (the terms), runs, blocks, loglik, converged, singular (whether a variance is estimated at
+        0), message (the same in words).
+        variance_intervals: rows of term ("residual" last), sd, sd_low, sd_high (profile likelihood).
+        terms: rows of term, df1, F_kr, df2_kr, p_kr (type III, Kenward and Roger).
+        contrasts: each arm against the control, averaged over the cells of the other factors: level, control, estimate,
+            se, df, statistic, p, and by the multivariate t over the arms p_adjusted, ci_low, ci_high.
+        What the methods do not define is NaN.
 
     Raises StudyError as `fit_mixed` does.
     """
     if table.block is None:
         return None
-    model = fit_mixed(table, scale or table.scales()[0], random)
+    scale = table.scales()[0]
+    model = fit_mixed(table, scale, random)
     inference = MixedInference(model)
     profile = VarianceProfile(model)
-    intervals = [profile.interval(term, alpha) for term in range(len(model.random) + 1)]
-    opinion = second_opinion(table, model)
-    result = {
+    return {
         "schema": 1,
-        "scale": model.scale,
-        "method": model.method,
+        "scale": scale,
         "random": " + ".join(model.random),
         "runs": model.patterns.runs,
-        "blocks": len(model.patterns.block_labels),
+        "blocks": int(model.patterns.blocks.sum()),
         "loglik": model.loglik,
         "converged": model.converged,
         "singular": model.singular,
         "message": model.message,
-        "variance_components": {
-            **{name: float(variance) for name, variance in zip(model.random, model.variances, strict=True)},
-            "residual": model.residual_variance,
-        },
-        "variance_intervals": [
-            {
-                "term": one.term,
-                "sd": one.sd,
-                "sd_low": one.low,
-                "sd_high": one.high,
-                "variance": one.sd**2,
-                "variance_low": one.low**2,
-                "variance_high": one.high**2,
-            }
-            for one in intervals
-        ],
-        "random_tests": [asdict(profile.ratio_test(term)) for term in range(len(model.random))],
-        "variance_shares": asdict(variance_shares(model)),
-        "terms_type": kind,
-        "terms": _terms(inference, kind),
-        "emmeans": [asdict(mean) for mean in estimated_means(inference, [table.focus], alpha=alpha)],
-        "cells": [asdict(mean) for mean in estimated_means(inference, table.factors, alpha=alpha)],
-        "contrasts": _rows(
-            compare(inference, table.focus, control=table.control, adjust="mvt", alpha=alpha, margin=margin)
-        ),
-        "pairs": _rows(compare(inference, table.focus, adjust="tukey", alpha=alpha, margin=margin)),
-        "simple_effects": [
-            row
-            for by in table.other_factors
-            for row in _rows(
-                compare(
-                    inference, table.focus, control=table.control, by=[by], adjust="mvt", alpha=alpha, margin=margin
-                )
-            )
-        ],
-        "random_effects": [asdict(effect) for effect in random_effects(model)],
-        "second_opinion": {**asdict(opinion), "variances": list(opinion.variances)},
+        "variance_intervals": [asdict(profile.interval(term, alpha)) for term in range(len(model.random) + 1)],
+        "terms": [_term(inference, term) for term in factorial_terms(model.factors)],
+        "contrasts": _contrasts(table, inference, alpha),
     }
-    return {key: _without_nan(value) for key, value in result.items()}
 
 
-def _terms(inference: MixedInference, kind: str) -> list[dict[str, Any]]:
+def _term(inference: MixedInference, term: tuple[str, ...]) -> dict[str, Any]:
+    test = inference.term_test(term)
+    return {"term": term_name(term), "df1": test.df1, "F_kr": test.F, "df2_kr": test.df2, "p_kr": test.p}
+
+
+def _contrasts(table: RunTable, inference: MixedInference, alpha: float) -> list[dict[str, Any]]:
+    found = inference.estimates(average_part(table).matrix)
+    statistic = found.estimate / found.se
+    largest = MaxT(found.covariance / np.outer(found.se, found.se)) if np.isfinite(statistic).all() else None
     rows = []
-    for term in factorial_terms(inference.model.factors):
-        kr = inference.term_test(term, "kenward-roger", kind)
-        satterthwaite = inference.term_test(term, "satterthwaite", kind)
+    for level, estimate, se, df, t in zip(table.arms, found.estimate, found.se, found.df, statistic, strict=True):
+        half = largest.critical(alpha, df) * se if largest else np.nan
         rows.append(
             {
-                "term": term_name(term),
-                "df1": kr.df1,
-                "F_kr": kr.F,
-                "df2_kr": kr.df2,
-                "p_kr": kr.p,
-                "F_satterthwaite": satterthwaite.F,
-                "df2_satterthwaite": satterthwaite.df2,
-                "p_satterthwaite": satterthwaite.p,
+                "level": level,
+                "control": table.control,
+                "estimate": float(estimate),
+                "se": float(se),
+                "df": float(df),
+                "statistic": float(t),
+                "p": float(2.0 * stats.t.sf(abs(t), df)),
+                "p_adjusted": largest.sf(t, df) if largest else np.nan,
+                "ci_low": float(estimate - half),
+                "ci_high": float(estimate + half),
             }
         )
     return rows
-
-
-def _without_nan(value: Any) -> Any:
-    """The value with None in place of every number that does not exist or is infinite."""
-    if isinstance(value, dict):
-        return {key: _without_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(item) for item in value]
-    return None if isinstance(value, float) and not np.isfinite(value) else value
-
-
-def _rows(comparisons: list[Comparison]) -> list[dict[str, Any]]:
-    return [asdict(comparison) for comparison in comparisons]
-
-
-__all__ = ["MixedModel", "fit_mixed", "mixed_json"]

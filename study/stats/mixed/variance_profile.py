@@ -1,4 +1,4 @@
-"""Profile likelihood of a mixed model's variances: intervals, and likelihood ratio tests of a variance of zero."""
+"""Profile likelihood intervals of a mixed model's standard deviations."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,25 +16,12 @@ _LARGEST_EXPONENT = 700.0  # that exp() survives
 
 @dataclass(frozen=True)
 class SdInterval:
-    """A random term's or the residual's standard deviation with its profile likelihood interval (high may be inf)."""
+    """Standard deviation of a random term or the residual, its profile likelihood interval; `sd_high` may be inf."""
 
     term: str
     sd: float
-    low: float
-    high: float
-
-
-@dataclass(frozen=True)
-class RatioTest:
-    """Likelihood ratio test of leaving a random term out.
-
-    p is by chi-squared with 1 degree of freedom; since a variance cannot be negative it is too large, by a factor of up
-    to 2.
-    """
-
-    term: str
-    statistic: float
-    p: float
+    sd_low: float
+    sd_high: float
 
 
 @dataclass(frozen=True)
@@ -47,16 +34,14 @@ class ProfilePoint:
 
 
 class VarianceProfile:
-    """-2 log L of a model with one standard deviation held and everything else estimated anew.
+    """-2 log L of a model, restricted, with one standard deviation held and everything else estimated.
 
-    The model's own likelihood is profiled, the restricted one after REML. Terms are numbered as in `model.random`; the
-    residual comes last. Parameters are the r variance ratios and log s2; holding a random term's standard deviation sd
-    makes its ratio sd^2 / s2.
+    Terms are numbered as in `model.random`; the residual comes last. Parameters are the r variance ratios and log s2;
+    holding a random term's standard deviation sd makes its ratio sd^2 / s2.
     """
 
     def __init__(self, model: MixedModel) -> None:
         self.model = model
-        self._reml = model.method == "REML"
         self._minimum = model.at_optimum.deviance
         self._names = [*model.random, "residual"]
         self._best = np.append(model.at_optimum.ratios, np.log(model.residual_variance))
@@ -106,23 +91,20 @@ class VarianceProfile:
         scale = max(estimate, 0.1 * float(np.sqrt(self.model.residual_variance)))
         high = _crossing(root, estimate + 0.5 * scale, inside=estimate, outside=np.inf)
         start[0] = None
-        if term < len(self.model.random) and self.ratio_test(term).statistic <= limit**2:
+        if term < len(self.model.random) and self._holds_zero(term, limit):
             return SdInterval(self._names[term], estimate, 0.0, high)
         low = _crossing(root, estimate**2 / high, inside=estimate, outside=0.0)
         return SdInterval(self._names[term], estimate, low, high)
 
-    def ratio_test(self, term: int) -> RatioTest:
-        """Test the random term numbered `term` against a variance of 0, as lmerTest's `ranova` does."""
-        if self._best[term] == 0.0:
-            return RatioTest(self._names[term], 0.0, 1.0)
-        statistic = max(self.point(term, 0.0).deviance - self._minimum, 0.0)
-        return RatioTest(self._names[term], statistic, float(stats.chi2.sf(statistic, 1)))
+    def _holds_zero(self, term: int, limit: float) -> bool:
+        """Whether a standard deviation of 0 of a random term is within the limit."""
+        return self._best[term] == 0.0 or self.point(term, 0.0).deviance - self._minimum <= limit**2
 
     def _value(self, parameters: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
         """-2 log L and its derivatives at the ratios and log s2."""
         log_s2 = float(parameters[-1])
         if self._latest is None or not np.array_equal(self._latest[0], parameters):
-            self._latest = parameters, likelihood(self.model.patterns, parameters[:-1], reml=self._reml)
+            self._latest = parameters, likelihood(self.model.patterns, parameters[:-1])
         fit = self._latest[1]
         shrink = np.exp(-log_s2)
         scaled = fit.quadratic * shrink

@@ -15,7 +15,7 @@ from study.stats.table import RunTable
 
 
 @dataclass(frozen=True)
-class Aim:
+class PlanningTarget:
     """What a study is planned for.
 
     Attributes:
@@ -39,16 +39,16 @@ class Aim:
 
 
 def plan_from_assumptions(
-    run_sd: float, error_rate: float, trials: int, cells: int, aim: Aim, paired: bool = True
+    run_sd: float, error_rate: float, trials: int, cells: int, target: PlanningTarget
 ) -> dict[str, Any]:
-    """Plan without data.
+    """Plan a study of paired runs without data.
 
     Args:
         run_sd: standard deviation between runs of true quality, on log odds of error, beyond the block's own.
         error_rate: the control's share of errors (0 to 1).
         trials: test images; their binomial noise, 1 / (trials p (1 - p)) on log odds, is added to the run's variance.
         cells: combinations of the other factors, over which a main contrast averages.
-        aim: what is planned for.
+        target: what is planned for.
 
     Returns:
         As `plan_from_pilot`, with `source` "assumption" and no uncertainty (the low and high fields are None).
@@ -56,11 +56,11 @@ def plan_from_assumptions(
     variance = 2.0 * (run_sd**2 + 1.0 / (trials * error_rate * (1 - error_rate)))
     to_pp = 100.0 * error_rate * (1 - error_rate)
     parts = {
-        name: _part(_Spread(np.sqrt(v), np.sqrt(v) * to_pp, None), _Unit(error_rate), aim, paired)
+        name: _part(_Spread(np.sqrt(v), np.sqrt(v) * to_pp, None), _Unit(error_rate), target, True)
         for name, v in (("main", variance / cells), ("cell", variance))
     }
     return {
-        **_head("assumption", "pp", aim, paired, cells),
+        **_head("assumption", "pp", target, True, cells),
         "error_rate": error_rate,
         "trials": trials,
         "run_sd": run_sd,
@@ -68,12 +68,12 @@ def plan_from_assumptions(
     }
 
 
-def plan_from_pilot(table: RunTable, aim: Aim) -> dict[str, Any]:
+def plan_from_pilot(table: RunTable, target: PlanningTarget) -> dict[str, Any]:
     """Plan from a pilot's variances, with their uncertainty.
 
     Args:
         table: the pilot's runs; needs at least two seeds. All runs count, collapsed ones too.
-        aim: what is planned for.
+        target: what is planned for.
 
     Returns:
         source ("pilot"), unit ("pp" or "response"), paired, alpha, contrasts, alpha_per_contrast, power,
@@ -106,9 +106,9 @@ def plan_from_pilot(table: RunTable, aim: Aim) -> dict[str, Any]:
     for name, spread in (("main", _main_spread), ("cell", _cell_spread)):
         variance, df = spread(first)
         in_unit, _ = spread(last)
-        parts[name] = _part(_Spread(np.sqrt(variance), np.sqrt(in_unit), df), _Unit(error_rate), aim, first.paired)
+        parts[name] = _part(_Spread(np.sqrt(variance), np.sqrt(in_unit), df), _Unit(error_rate), target, first.paired)
     return {
-        **_head("pilot", "pp" if table.counts else "response", aim, first.paired, len(first.cells)),
+        **_head("pilot", "pp" if table.counts else "response", target, first.paired, len(first.cells)),
         "error_rate": error_rate,
         "trials": int(np.median(table.frame[table.trials])) if table.counts else None,
         "run_sd": None,
@@ -145,24 +145,24 @@ class _Unit:
         return float(100.0 * (self.error_rate - special.expit(special.logit(self.error_rate) - difference)))
 
 
-def _head(source: str, unit: str, aim: Aim, paired: bool, cells: int) -> dict[str, Any]:
+def _head(source: str, unit: str, target: PlanningTarget, paired: bool, cells: int) -> dict[str, Any]:
     return {
         "source": source,
         "unit": unit,
         "paired": paired,
-        "alpha": aim.alpha,
-        "contrasts": aim.contrasts,
-        "alpha_per_contrast": aim.alpha / aim.contrasts,
-        "power": aim.power,
-        "planned_seeds": aim.seeds,
+        "alpha": target.alpha,
+        "contrasts": target.contrasts,
+        "alpha_per_contrast": target.alpha / target.contrasts,
+        "power": target.power,
+        "planned_seeds": target.seeds,
         "cells": cells,
-        "margin": aim.margin,
-        "looks": list(aim.looks),
+        "margin": target.margin,
+        "looks": list(target.looks),
     }
 
 
-def _part(spread: _Spread, unit: _Unit, aim: Aim, paired: bool) -> dict[str, Any]:
-    alpha = aim.alpha / aim.contrasts
+def _part(spread: _Spread, unit: _Unit, target: PlanningTarget, paired: bool) -> dict[str, Any]:
+    alpha = target.alpha / target.contrasts
     low: float | None = None
     high: float | None = None
     if spread.df is not None and spread.sd > 0:
@@ -183,16 +183,24 @@ def _part(spread: _Spread, unit: _Unit, aim: Aim, paired: bool) -> dict[str, Any
             if difference is None:
                 return None
             sd = spread.sd * factor
-            return seeds_needed(lambda n: power_of_t(difference, sd, n, alpha, paired), aim.power) if sd > 0 else 2
+            return seeds_needed(lambda n: power_of_t(difference, sd, n, alpha, paired), target.power) if sd > 0 else 2
 
         return {"effect": effect, **with_interval("seeds", needed)}
 
     def seeds_to_equate(factor: float) -> int | None:
         sd = spread.sd_in_unit * factor
-        return seeds_needed(lambda n: power_of_equivalence(aim.margin, sd, n, aim.alpha, paired), aim.power)
+        return seeds_needed(lambda n: power_of_equivalence(target.margin, sd, n, target.alpha, paired), target.power)
+
+    def equivalence() -> dict[str, Any]:
+        planned = power_of_equivalence(target.margin, spread.sd_in_unit, target.seeds, target.alpha, paired)
+        return {"margin": target.margin, **with_interval("seeds", seeds_to_equate), "power_at_planned": planned}
+
+    def sequential(effect: float) -> dict[str, Any]:
+        found = stopping(effect, spread.sd_in_unit, target.margin, target.looks, target.alpha, target.contrasts)
+        return {"effect": effect, **asdict(found)}
 
     def detectable(factor: float) -> float:
-        return unit.of_test(detectable_effect(spread.sd * factor, aim.seeds, alpha, aim.power, paired))
+        return unit.of_test(detectable_effect(spread.sd * factor, target.seeds, alpha, target.power, paired))
 
     return {
         "sd_difference": float(spread.sd),
@@ -200,23 +208,9 @@ def _part(spread: _Spread, unit: _Unit, aim: Aim, paired: bool) -> dict[str, Any
         "sd_low": None if low is None else float(spread.sd * low),
         "sd_high": None if high is None else float(spread.sd * high),
         "detectable": with_interval("effect", detectable),
-        "seeds_for": [seeds_for(effect) for effect in aim.effects],
-        "equivalence": {
-            "margin": aim.margin,
-            **with_interval("seeds", seeds_to_equate),
-            "power_at_planned": power_of_equivalence(aim.margin, spread.sd_in_unit, aim.seeds, aim.alpha, paired),
-        }
-        if aim.margin > 0
-        else None,
-        "sequential": [
-            {
-                "effect": effect,
-                **asdict(stopping(effect, spread.sd_in_unit, aim.margin, aim.looks, aim.alpha, aim.contrasts)),
-            }
-            for effect in (0.0, *aim.effects)
-        ]
-        if aim.looks and paired
-        else None,
+        "seeds_for": [seeds_for(effect) for effect in target.effects],
+        "equivalence": equivalence() if target.margin > 0 else None,
+        "sequential": [sequential(effect) for effect in (0.0, *target.effects)] if target.looks and paired else None,
     }
 
 

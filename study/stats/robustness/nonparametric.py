@@ -7,6 +7,7 @@ from scipy import stats
 
 # R's and scipy's limit for the exact distribution of the signed ranks.
 _MOST_EXACT = 50
+_TRIM = 0.2
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,6 @@ class Friedman:
     Attributes:
         mean_ranks: of each arm, 1 the smallest value, shape (k,).
         chi2, df, p: Friedman (1937), corrected for ties.
-        F, df1, df2, p_f: Iman & Davenport's (1980) form, closer to its nominal level; F is None if all blocks agree.
         critical_difference: of mean ranks at level alpha (Nemenyi 1963): arms farther apart differ.
     """
 
@@ -37,10 +37,6 @@ class Friedman:
     chi2: float
     df: int
     p: float
-    F: float | None
-    df1: int
-    df2: int
-    p_f: float
     critical_difference: float
 
 
@@ -75,17 +71,17 @@ def wilcoxon(differences: np.ndarray, alpha: float = 0.05) -> Location:
     )
 
 
-def trimmed_t(differences: np.ndarray, alpha: float = 0.05, trim: float = 0.2) -> Location:
+def trimmed_t(differences: np.ndarray, alpha: float = 0.05) -> Location:
     """t test of a trimmed mean by the winsorised variance (Tukey & McLaughlin 1963; Yuen 1974 for pairs).
 
-    The smallest and the largest `trim` of the differences are left out; df = number left - 1.
+    The smallest and the largest fifth of the differences are left out; df = number left - 1.
     """
     d = np.sort(np.asarray(differences, dtype=float))
     n = len(d)
-    cut = int(np.floor(trim * n))
+    cut = int(np.floor(_TRIM * n))
     kept = d[cut : n - cut]
     estimate = float(kept.mean())
-    se = float(np.clip(d, kept[0], kept[-1]).std(ddof=1)) / ((1 - 2 * trim) * np.sqrt(n))
+    se = float(np.clip(d, kept[0], kept[-1]).std(ddof=1)) / ((1 - 2 * _TRIM) * np.sqrt(n))
     return t_interval(estimate, float(se), float(len(kept) - 1), alpha)
 
 
@@ -108,12 +104,8 @@ def friedman(values: np.ndarray, alpha: float = 0.05) -> Friedman:
     centred = ranks - (k + 1) / 2
     total = float((centred**2).sum())
     chi2 = n * n * (k - 1) * float(((mean_ranks - (k + 1) / 2) ** 2).sum()) / total if total else 0.0
-    left = n * (k - 1) - chi2
-    F = (n - 1) * chi2 / left if left > 1e-9 else None
-    df1, df2 = k - 1, (k - 1) * (n - 1)
-    p_f = float(stats.f.sf(F, df1, df2)) if F is not None else 0.0
     critical = float(stats.studentized_range.isf(alpha, k, np.inf)) / np.sqrt(2) * np.sqrt(k * (k + 1) / (6 * n))
-    return Friedman(mean_ranks, chi2, k - 1, float(stats.chi2.sf(chi2, k - 1)), F, df1, df2, p_f, float(critical))
+    return Friedman(mean_ranks, chi2, k - 1, float(stats.chi2.sf(chi2, k - 1)), critical)
 
 
 def _signed_rank_quantile(probability: float, n: int) -> int:

@@ -7,29 +7,30 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
-from study.stats.collapse.rates import collapsed_runs
 from study.stats.effects import cluster_robust
-from study.stats.effects.contrasts import average_part, fit_cell_means, holm
+from study.stats.effects.contrasts import average_part, fit_cell_means
+from study.stats.effects.estimates import Estimates
 from study.stats.effects.sign_flip import block_differences, sign_flip, sign_flip_interval
 from study.stats.layout import at_runs, outcome_grid
 from study.stats.mixed.inference import MixedInference
 from study.stats.mixed.lmm import fit_mixed
+from study.stats.robustness.glmm import fit_binomial
 from study.stats.robustness.nonparametric import Location, t_interval, trimmed_t, wilcoxon
 from study.stats.table import RunTable, on_scale
 
 ALL, CONDITIONAL, TRIMMED = "all runs", "not collapsed", "trimmed"
 LAST, AREA = "last epoch", "area under the curve"
-_OUTCOME = "__outcome__"
 _TRIMMED_MEAN = "trimmed mean"
+_BINOMIAL = "binomial GLMM"
 
 
 @dataclass(frozen=True)
 class Specification:
-    """One contrast under one specification. p and interval are unadjusted; `p_holm` is over the arms.
+    """One contrast under one specification. p and interval are unadjusted.
 
     Attributes:
         scale: "log_odds", "pp" or "response".
-        method: a key of `METHODS`.
+        method: a key of `METHODS`; "binomial GLMM" on log odds at the last epoch alone, as it needs the counts.
         handling: of collapse: "all runs" (intention to treat), "not collapsed" (conditional: an arm that loses its
             worst runs looks better) or "trimmed" (the smallest and largest fifth of the blocks' differences left out).
         endpoint: "last epoch" (the table's outcome) or "area under the curve" (mean over epochs of the validation
@@ -49,7 +50,6 @@ class Specification:
     df: float | None
     statistic: float | None
     p: float | None
-    p_holm: float | None
     ci_low: float | None
     ci_high: float | None
     runs: int
@@ -81,20 +81,20 @@ def specification_table(
         table: the runs.
         rng: for sign flips of more than 20 blocks.
         alpha: 1 - alpha is the level of the intervals.
-        collapse_below: see `collapsed_runs`; None: only diverged runs have collapsed.
+        collapse_below: see `RunTable.collapsed`.
         random: the mixed model's random terms, see `fit_mixed`.
         curves: see `area_under_curve`; None: the last epoch is the only endpoint.
     """
     options = Options(alpha, random, rng)
-    collapsed = collapsed_runs(table, collapse_below)
+    collapsed = table.collapsed(collapse_below)
     rows: list[Specification] = []
     for endpoint, scale, values in _outcomes(table, curves):
-        outcome, known = _with_outcome(table, values), np.isfinite(values)
-        everything = [row for method in METHODS for row in _rows(outcome.subset(known), method, options)]
-        conditional = everything
-        if collapsed.any():
-            left = outcome.subset(known & ~collapsed)
-            conditional = [row for method in METHODS for row in _rows(left, method, options)]
+        tables = dict.fromkeys(METHODS, table.with_outcome(values)) | {_BINOMIAL: table}
+        if not table.counts or (endpoint, scale) != (LAST, "log_odds"):
+            del tables[_BINOMIAL]
+        known = np.isfinite(values)
+        everything = _all_methods(tables, known, options)
+        conditional = _all_methods(tables, known & ~collapsed, options) if collapsed.any() else everything
         here = [
             replace(row, handling=TRIMMED if row.method == _TRIMMED_MEAN else handling)
             for handling, found in ((ALL, everything), (CONDITIONAL, conditional))
@@ -144,8 +144,8 @@ def hc3(table: RunTable, options: Options) -> list[Location]:
     square = np.bincount(cell, weights=(y - mean[cell]) ** 2) / (count - 1) ** 2
     contrasts = _contrasts(table)
     errors = np.sqrt(contrasts**2 @ square)
-    df = float(len(y) - len(count))
-    return [t_interval(float(c @ mean), float(se), df, options.alpha) for c, se in zip(contrasts, errors, strict=True)]
+    df = np.full(len(contrasts), float(len(y) - len(count)))
+    return _locations(np.array([c @ mean for c in contrasts]), errors, df, options)
 
 
 def repeated_measures(table: RunTable, options: Options) -> list[Location]:
@@ -165,10 +165,7 @@ def repeated_measures(table: RunTable, options: Options) -> list[Location]:
 def mixed_model(table: RunTable, options: Options) -> list[Location]:
     """The contrast in the mixed model, with Kenward and Roger's errors and df."""
     found = MixedInference(fit_mixed(table, "response", options.random)).estimates(_contrasts(table))
-    return [
-        t_interval(float(value), float(se), float(df), options.alpha)
-        for value, se, df in zip(found.estimate, found.se, found.df, strict=True)
-    ]
+    return _locations(found.estimate, found.se, found.df, options)
 
 
 def sign_flips(table: RunTable, options: Options) -> list[Location]:
@@ -192,6 +189,27 @@ def trimmed_mean(table: RunTable, options: Options) -> list[Location]:
     return [trimmed_t(d, options.alpha) for d in _differences(table)]
 
 
+def binomial_glmm(table: RunTable, options: Options) -> list[Location]:
+    """The contrast in a binomial mixed model of the counts with random intercepts of run and block; z tests.
+
+    Where arms react to a block in their own ways its errors are too small: it has no term for that.
+    """
+    k, n = (table.frame[name].to_numpy(dtype=float) for name in (table.successes, table.trials))
+    cell = table.cell_index()
+    right, total = (np.bincount(cell, weights=x) for x in (k, n))
+    if (right == 0).any() or (right == total).any():
+        raise StudyError("a cell has no error or no success at all, so its log odds are infinite")
+    if len(k) <= len(total):
+        raise StudyError("no cell has two runs")
+    fit = fit_binomial(k, n, cell, None if table.block is None else table.block_index())
+    if not fit.converged:
+        raise StudyError("the model did not converge")
+    contrasts = -_contrasts(table)  # log odds of error
+    covariance, normal = contrasts @ fit.covariance @ contrasts.T, np.full(len(contrasts), np.inf)
+    found = _contrast_locations(Estimates(contrasts @ fit.cell_means, covariance, normal), options)
+    return [replace(location, df=None) for location in found]
+
+
 # Which methods need a block, or more than the focus factor, is decided in `_rows`.
 METHODS: dict[str, Callable[[RunTable, Options], list[Location]]] = {
     "CR2": cr2,
@@ -201,9 +219,14 @@ METHODS: dict[str, Callable[[RunTable, Options], list[Location]]] = {
     "sign flips": sign_flips,
     "Wilcoxon": wilcoxon_signed_rank,
     _TRIMMED_MEAN: trimmed_mean,
+    _BINOMIAL: binomial_glmm,
     "HC3, no blocks": hc3,
 }
-_WITHOUT_BLOCK = ("CR2", "CR2, main effects", "HC3, no blocks")
+_WITHOUT_BLOCK = ("CR2", "CR2, main effects", _BINOMIAL, "HC3, no blocks")
+
+
+def _all_methods(tables: dict[str, RunTable], keep: np.ndarray, options: Options) -> list[Specification]:
+    return [row for method, table in tables.items() for row in _rows(table.subset(keep), method, options)]
 
 
 def _rows(table: RunTable, method: str, options: Options) -> list[Specification]:
@@ -221,8 +244,6 @@ def _rows(table: RunTable, method: str, options: Options) -> list[Specification]
             found = dict(zip(full, METHODS[method](reduced, options), strict=True))
         except StudyError as error:
             note = str(error)
-    p = np.array([p if (p := found[level].p) is not None else np.nan for level in full if level in found])
-    p_holm = dict(zip([level for level in full if level in found], holm(p)[0], strict=True))
     focus = table.frame[table.focus]
     rows = []
     for level in table.arms:
@@ -240,7 +261,6 @@ def _rows(table: RunTable, method: str, options: Options) -> list[Specification]
                 df=location.df,
                 statistic=location.statistic,
                 p=location.p,
-                p_holm=float(p_holm[level]) if np.isfinite(p_holm.get(level, np.nan)) else None,
                 ci_low=location.ci_low,
                 ci_high=location.ci_high,
                 runs=int(focus.isin([level, table.control]).sum()),
@@ -256,12 +276,6 @@ def _outcomes(table: RunTable, curves: pd.DataFrame | None) -> list[tuple[str, s
     if curves is not None and table.block is not None:
         outcomes += [(AREA, scale, area_under_curve(table, curves, scale)) for scale in table.scales()]
     return outcomes
-
-
-def _with_outcome(table: RunTable, values: np.ndarray) -> RunTable:
-    names = [*table.factors, *([table.block] if table.block else [])]
-    frame = table.frame[names].assign(**{_OUTCOME: values})
-    return replace(table, frame=frame, successes=None, trials=None, response=_OUTCOME)
 
 
 def _arms_with_all_cells(table: RunTable) -> tuple[list[str], list[str]]:
@@ -286,11 +300,15 @@ def _contrasts(table: RunTable) -> np.ndarray:
     return average_part(table).matrix
 
 
-def _contrast_locations(found: cluster_robust.Estimates, options: Options) -> list[Location]:
+def _contrast_locations(found: Estimates, options: Options) -> list[Location]:
     errors = np.sqrt(np.maximum(np.diag(found.covariance), 0.0))
+    return _locations(found.estimate, errors, found.df, options)
+
+
+def _locations(estimate: np.ndarray, se: np.ndarray, df: np.ndarray, options: Options) -> list[Location]:
     return [
-        t_interval(float(value), float(se), float(df), options.alpha)
-        for value, se, df in zip(found.estimate, errors, found.df, strict=True)
+        t_interval(float(value), float(error), float(degrees), options.alpha)
+        for value, error, degrees in zip(estimate, se, df, strict=True)
     ]
 
 

@@ -12,11 +12,11 @@ from scipy import optimize, special
 PRECISION = 0.5
 
 
-def log_evidence(t: np.ndarray | float, n: np.ndarray | int, precision: float = PRECISION) -> np.ndarray:
+def log_evidence(t: np.ndarray | float, n: np.ndarray | int) -> np.ndarray:
     """Logarithm of the one-sided e-process of the t statistic, against a mean of 0 or less.
 
     The likelihood ratio of the t statistics seen so far, averaged over positive standardised differences d = mean / sd
-    with the half-normal density of precision c, against d = 0. In closed form
+    with the half-normal density of precision c = `PRECISION`, against d = 0. In closed form
 
         E = 2 F_n(t n / sqrt((n + c)(n - 1) + c t^2)) g(t / r) / (r g(t)),  r^2 = 1 + n / c,
 
@@ -35,21 +35,21 @@ def log_evidence(t: np.ndarray | float, n: np.ndarray | int, precision: float = 
     t, n = np.asarray(t, dtype=float), np.asarray(n, dtype=float)
     # x = t^2 / (n - 1 + t^2) stays below 1 where t is infinite: the values are all equal.
     x = np.where(np.isinf(t), 1.0, t**2 / np.where(np.isinf(t), 1.0, n - 1 + t**2))
-    left = 1.0 - n * x / (n + precision)
-    two_sided = 0.5 * np.log(precision / (n + precision)) - 0.5 * n * np.log(left)
-    position = np.sign(t) * n * np.sqrt(x / ((n + precision) * left))
+    left = 1.0 - n * x / (n + PRECISION)
+    two_sided = 0.5 * np.log(PRECISION / (n + PRECISION)) - 0.5 * n * np.log(left)
+    position = np.sign(t) * n * np.sqrt(x / ((n + PRECISION) * left))
     return two_sided + np.log(np.maximum(2 * special.stdtr(n, position), np.finfo(float).tiny))
 
 
 @lru_cache(maxsize=4096)
-def critical_t(n: int, level: float, precision: float = PRECISION) -> float:
+def critical_t(n: int, level: float) -> float:
     """The t statistic of n values at which the evidence reaches 1 / level; infinite where n values cannot reach it.
 
     mean - critical_t(n, level) * se is a lower confidence bound, and at all n at once it is one with error `level`.
     """
 
     def lacking(x: float) -> float:
-        return float(log_evidence(np.sqrt((n - 1) * x / (1 - x)) if x < 1 else np.inf, n, precision)) + np.log(level)
+        return float(log_evidence(np.sqrt((n - 1) * x / (1 - x)) if x < 1 else np.inf, n)) + np.log(level)
 
     if n < 2 or lacking(1.0) <= 0:
         return float("inf")

@@ -7,12 +7,11 @@ What a run may come to, and what follows (docs/trainers.md has the rules):
   goes on with its other runs and then fails, so that the same command runs this one again.
 """
 
-import datetime
+import base64
 import functools
 import hashlib
 import json
 import os
-import platform
 import shutil
 import signal
 import subprocess
@@ -23,27 +22,28 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from study.design.factorial import Cell, Job
 from study.design.levels import level_text
+from study.design.plan import Plan
+from study.design.response import Response
 from study.errors import RunFailureError, StudyError
-from study.trainers.base import OnRecord
+from study.store.provenance import provenance
+from study.store.record import Record, Store
+from study.trainers.base import OnRecord, Trainer
 from study.trainers.external import declaration
-
-if TYPE_CHECKING:
-    from study.design.factorial import Cell, Job
-    from study.design.plan import Plan
-    from study.store.record import OwnRecord, Store
 
 # Not a part of what a folder of code decides.
 IGNORED = ("__pycache__", ".git", ".snakemake")
 
 
-class Own:
-    """Trains by a command or a function of the configuration; see `study.trainers.Trainer`."""
+class ExternalTrainer(Trainer):
+    """Trains by a command or a function of the configuration."""
 
     def __init__(self, config: dict[str, Any]) -> None:
         self._declared = config["trainer"]
+        self._response = config["response"]
         self._kind = config["response"]["kind"]
 
     def files(self) -> list[Path]:
@@ -62,7 +62,15 @@ class Own:
         files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self._content}
         return {"trainer": what | {"files": files, "response": self._kind}}
 
-    def check(self, cells: Sequence["Cell"]) -> None:
+    def response(self) -> Response:
+        roles = ("successes", "trials") if self._kind == "proportion" else ("response",)
+        columns = {role: role for role in roles}
+        return Response(**self._response, columns=columns, validation=columns)
+
+    def words(self) -> dict[str, Any]:
+        return {"trainer": self._declared}
+
+    def check(self, cells: Sequence[Cell]) -> None:
         """See `Trainer.check`: the program of the command, or the function, must be there."""
         if "command" not in self._declared:
             return
@@ -73,7 +81,7 @@ class Own:
                 "the PATH, or the path of an executable file"
             )
 
-    def train(self, job: "Job", plan: "Plan", store: "Store", on_record: OnRecord) -> None:
+    def train(self, job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
         runs = [(plan.run_id(cell, seed), cell, seed) for seed in job.seeds for cell in job.cells]
         missing = [(run_id, cell, seed) for run_id, cell, seed in runs if store.missing([run_id])]
         if missing and plan.origin != self.origin():
@@ -95,38 +103,44 @@ class Own:
         if failures:
             raise StudyError(
                 f"{len(failures)} of {len(missing)} runs failed and have no record; the same command runs them again. "
-                f"{failures[0]}" + ("; the others are told above" if len(failures) > 1 else "")
+                f"{failures[0]}" + ("; the others stand above" if len(failures) > 1 else "")
             )
 
-    def _run(self, run_id: str, cell: "Cell", seed: int, plan: "Plan") -> "OwnRecord":
+    def _run(self, run_id: str, cell: Cell, seed: int, plan: Plan) -> Record:
         from study.trainers.external.result_file import read
 
         own_seed = seed + cell.seed_offset
         with tempfile.TemporaryDirectory(prefix="study-run-") as folder:
-            answer = Path(folder) / "record.json"
-            arguments = self._arguments(cell.settings, own_seed, answer)
+            path = Path(folder) / "record.json"
+            arguments = self._arguments(cell.settings, own_seed, path)
             print(f"run {run_id}: {json.dumps(arguments, ensure_ascii=False)}", file=sys.stderr, flush=True)
             started = time.perf_counter()
             execute(arguments, self._declared.get("timeout"))
             seconds = time.perf_counter() - started
-            found = read(answer, self._kind)
-        return found.record(
+            found = read(path, self._kind)
+        return Record(
             id=run_id,
             settings=cell.settings,
             seed=own_seed,
-            trainer=plan.origin["trainer"],
-            provenance=_circumstances(plan)
-            | {"finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")},
+            status=found.status,
+            curve=found.curve,
+            provenance=provenance(plan, Path.cwd(), versions={}),
             cost={"training_seconds": seconds, "evaluation_seconds": 0.0, "shared_by": 1},
+            extra={"trainer": plan.origin["trainer"]} | found.outcome,
         )
 
-    def _arguments(self, settings: dict[str, Any], seed: int, answer: Path) -> list[str]:
+    def columns(self, record: Record) -> dict[str, Any]:
+        found = {name: record.extra[name] for name in self.response().columns}
+        bits = record.extra["correct_bits"]
+        return found if bits is None else found | {"correct_bits": base64.b64decode(bits)}
+
+    def _arguments(self, settings: dict[str, Any], seed: int, path: Path) -> list[str]:
         """What is executed, each argument as it is: no shell reads it."""
         if "command" in self._declared:
             values = {name: level_text(level) for name, level in settings.items()}
-            values |= {"seed": str(seed), "record": str(answer)}
+            values |= {"seed": str(seed), "record": str(path)}
             return [argument.format_map(values) for argument in declaration.arguments(self._declared["command"])]
-        call = {"levels": settings, "seed": seed, "record": str(answer)}
+        call = {"levels": settings, "seed": seed, "record": str(path)}
         return [
             sys.executable,
             "-m",
@@ -213,26 +227,3 @@ def _source(module: str) -> Path:
         f"configuration: trainer.function names the module {module!r}, which is not found; allowed: one in "
         f"{Path.cwd()} or installed"
     )
-
-
-@functools.cache
-def _commit() -> str | None:
-    from study.store.provenance import commit
-
-    return commit(Path.cwd())
-
-
-def _circumstances(plan: "Plan") -> dict[str, Any]:
-    from study.monitor.progress import call
-    from study.store.provenance import processor
-
-    return {
-        "study": plan.name,
-        "plan_digest": plan.digest,
-        "commit": _commit(),
-        "call": call(),
-        "host": platform.node(),
-        "processor": processor(),
-        "device": None,
-        "versions": {"python": platform.python_version()},
-    }

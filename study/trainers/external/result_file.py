@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from study.errors import RunFailureError
-from study.store.record import STATUSES, OwnRecord
+from study.store.record import STATUSES
 
 KEYS = {
     "proportion": ("successes", "trials", "status", "curve", "curve_trials", "correct"),
@@ -19,34 +19,26 @@ KEYS = {
 
 
 @dataclass(frozen=True)
-class Answer:
-    """A checked answer, ready to become a record; the attributes are those of `OwnRecord`."""
+class RunResult:
+    """What came out of a run.
+
+    Attributes:
+        status: `diverged` if the trainer said so, or if what it measured is no finite number.
+        curve: `epoch`, and `successes` and `trials` or `response`; None where an epoch has no finite number.
+        outcome: `successes` and `trials`, None if the response is a number; `response`, None if there are counts, and
+            where a diverged run has none; `correct_bits`, one bit a trial, packed, base64, or None.
+    """
 
     status: str
-    successes: int | None = None
-    trials: int | None = None
-    response: float | None = None
-    curve: dict[str, list[Any]] | None = None
-    correct_bits: str | None = None
-
-    def record(self, **circumstances: Any) -> OwnRecord:
-        """The record of the run that gave this answer."""
-        return OwnRecord(
-            status=self.status,
-            successes=self.successes,
-            trials=self.trials,
-            response=self.response,
-            curve=self.curve or {},
-            correct_bits=self.correct_bits,
-            **circumstances,
-        )
+    curve: dict[str, list[Any]]
+    outcome: dict[str, Any]
 
 
-def read(path: Path, kind: str) -> Answer:
+def read(path: Path, kind: str) -> RunResult:
     """Read the file that a run wrote.
 
     Raises:
-        RunFailureError: there is none, or it is not an answer of that kind.
+        RunFailureError: there is none, or it holds no result of that kind.
     """
     try:
         body = json.loads(path.read_text(encoding="utf-8"))
@@ -65,16 +57,16 @@ def read(path: Path, kind: str) -> Answer:
     return _proportion(body, status) if kind == "proportion" else _number(body, status)
 
 
-def _number(body: dict[str, Any], status: str) -> Answer:
+def _number(body: dict[str, Any], status: str) -> RunResult:
     value = _finite(_needed(body, "value"), "value")
-    return Answer(
+    return RunResult(
         status="diverged" if value is None else status,
-        response=value,
         curve=_curve("response", [_finite(item, "curve") for item in _list(body, "curve")]),
+        outcome={"successes": None, "trials": None, "response": value, "correct_bits": None},
     )
 
 
-def _proportion(body: dict[str, Any], status: str) -> Answer:
+def _proportion(body: dict[str, Any], status: str) -> RunResult:
     trials = _count(_needed(body, "trials"), "trials", None)
     if not trials:
         raise RunFailureError(f"wrote {_shown(trials)} trials; allowed: 1 or more")
@@ -86,7 +78,9 @@ def _proportion(body: dict[str, Any], status: str) -> Answer:
     curve = _curve("successes", [_count(item, "curve", of) for item in _list(body, "curve")])
     if curve:
         curve["trials"] = [of] * len(curve["epoch"])
-    return Answer(status, successes, trials, curve=curve, correct_bits=_bits(body, successes, trials))
+    bits = _bits(body, successes, trials)
+    outcome = {"successes": successes, "trials": trials, "response": None, "correct_bits": bits}
+    return RunResult(status, curve, outcome)
 
 
 def _needed(body: dict[str, Any], key: str) -> Any:
@@ -126,8 +120,8 @@ def _count(value: Any, key: str, most: int | None) -> int | None:
     return round(number)
 
 
-def _curve(name: str, values: list[Any]) -> dict[str, list[Any]] | None:
-    return {"epoch": list(range(1, len(values) + 1)), name: values} if values else None
+def _curve(name: str, values: list[Any]) -> dict[str, list[Any]]:
+    return {"epoch": list(range(1, len(values) + 1)), name: values} if values else {}
 
 
 def _bits(body: dict[str, Any], successes: int, trials: int) -> str | None:

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 
 from study.errors import StudyError
+from study.files import PROJECT
 
-BUNDLED = Path(__file__).resolve().parents[3] / "resources" / "mnist"
+BUNDLED = PROJECT / "resources/mnist"
 FILES = (
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -87,6 +88,11 @@ def source_files(source: str) -> list[Path]:
     if source == "keras":
         return []
     folder = BUNDLED if source == "mnist" else Path(source)
+    if source == "mnist" and not folder.is_dir():
+        raise StudyError(
+            "data.source: 'mnist', the bundled images, come with a checkout of the project and not with an installed "
+            "package; allowed here: keras, or a folder with four IDX files"
+        )
     if not folder.is_dir():
         raise StudyError(f"data.source: no folder {source!r}; allowed: mnist, keras, or a folder with four IDX files")
     paths = []

@@ -80,7 +80,7 @@ class _Progress:
         return vars(self) | {"outcomes": outcomes}
 
 
-class Trainer:
+class Engine:
     """Trains one trajectory, for one seed after another.
 
     Args:

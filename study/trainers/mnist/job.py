@@ -1,69 +1,82 @@
 """One job: the seeds of one trajectory, one after another, a record the moment a run ends."""
 
 import base64
-import datetime
 import hashlib
+import importlib.util
 import os
-import platform
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from study.design.factorial import Cell, Job
+from study.design.factorial import Job
 from study.design.plan import Plan
 from study.errors import StudyError
-from study.monitor import progress
-from study.store.provenance import commit, processor, processor_flags
-from study.store.record import SCORINGS, NetworkRecord, Record, Score, Store
+from study.store.provenance import processor_flags, provenance
+from study.store.record import Record, Store
+from study.trainers.base import OnRecord
 from study.trainers.mnist import data as images
 from study.trainers.mnist.version import ENGINE_VERSION
 
 if TYPE_CHECKING:
-    from study.trainers.mnist.engine import Outcome, Result
+    from study.trainers.mnist.engine import Outcome
 
+# With the moving statistics (what a user gets), with the population statistics computed after training (Ioffe and
+# Szegedy 2015, Algorithm 2), and with those of the test batch itself. Without batch normalisation all three are one.
+SCORINGS = ("moving", "population", "batch")
 PROJECT = Path(__file__).resolve().parents[3]
 
 
-def run(job: Job, plan: Plan, store: Store, on_record: Callable[[Job, int, Record], None]) -> None:
-    """Train whatever the job's runs lack in the store.
-
-    TensorFlow is imported only if something is missing.
-
-    Args:
-        on_record: called after a seed's records are safe, with one of them.
-
-    Raises:
-        StudyError: the images are damaged, or are not those of the design; or a setting does not fit them.
-    """
+def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
+    """See `study.trainers.base.Trainer.train`. TensorFlow is imported only if something is missing."""
     missing = {seed: [cell for cell in job.cells if store.missing([plan.run_id(cell, seed)])] for seed in job.seeds}
     cells = [cell for cell in job.cells if any(cell in lacking for lacking in missing.values())]
-    if cells:
-        data = images.load(plan.config["data"]["source"])
-        if data.digest != plan.origin["data"]:
-            raise StudyError(
-                f"data.source {plan.config['data']['source']!r}: its images changed since the design was written; "
-                "run your `snakemake` command again with `--forcerun design` to plan with the new ones"
-            )
-        settings = cells[0].settings
-        check_fit(settings, data)
-        check_precision(settings["precision"], processor_flags())
-        prepare_tensorflow()
-        from study.trainers.mnist.engine import Trainer
+    if not cells:
+        return
+    data = images.load(plan.config["data"]["source"])
+    if data.digest != plan.origin["data"]:
+        raise StudyError(
+            f"data.source {plan.config['data']['source']!r}: its images changed since the design was written; "
+            "run your `snakemake` command again with `--forcerun design` to plan with the new ones"
+        )
+    settings = cells[0].settings
+    check_fit(settings, data)
+    check_precision(settings["precision"], processor_flags())
+    check_tensorflow()
+    prepare_tensorflow()
+    import tensorflow as tf
 
-        implementations = tuple(cell.settings["bn"] for cell in cells if cell.settings["bn"] != "none")
-        trainer = Trainer(settings, implementations, data, plan.config["training"]["checkpoint_every"])
-        circumstances = _circumstances(plan)
-        for seed, lacking in missing.items():
-            if lacking:
-                checkpoint = store.checkpoint(plan.run_id(cells[0], seed))
-                result = trainer.run(seed + cells[0].seed_offset, checkpoint)
-                for cell in lacking:
-                    record = _record(plan, cell, seed, data, result, len(lacking), circumstances)
-                    store.write(record)
-                checkpoint.unlink(missing_ok=True)
-                on_record(job, seed, record)
+    from study.trainers.mnist.engine import Engine
+
+    device = "gpu" if tf.config.list_physical_devices("GPU") else "cpu"
+    versions = {"tensorflow": tf.__version__, "numpy": np.__version__}
+    implementations = tuple(cell.settings["bn"] for cell in cells if cell.settings["bn"] != "none")
+    engine = Engine(settings, implementations, data, plan.config["training"]["checkpoint_every"])
+    for seed, lacking in missing.items():
+        if not lacking:
+            continue
+        checkpoint = store.checkpoint(plan.run_id(cells[0], seed))
+        result = engine.run(seed + cells[0].seed_offset, checkpoint)
+        for cell in lacking:
+            outcome = result.outcomes[cell.settings["bn"]]
+            record = Record(
+                id=plan.run_id(cell, seed),
+                settings=cell.settings,
+                seed=seed + cell.seed_offset,
+                status="diverged" if result.diverged else "ok",
+                curve={name: [_finite(value) for value in values] for name, values in outcome.curve.items()},
+                provenance=provenance(plan, PROJECT, versions, device),
+                cost={
+                    "training_seconds": result.training_seconds,
+                    "evaluation_seconds": result.evaluation_seconds,
+                    "images_per_second": result.images / result.training_seconds,
+                    "shared_by": len(lacking),
+                },
+                extra=_extra(outcome, result.weights_digest, data),
+            )
+            store.write(record)
+        checkpoint.unlink(missing_ok=True)
+        on_record(job, seed, record)
 
 
 def check_fit(settings: dict[str, Any], data: images.Dataset) -> None:
@@ -97,6 +110,19 @@ def check_precision(precision: str, flags: set[str]) -> None:
         )
 
 
+def check_tensorflow() -> None:
+    """Refuse to go on without TensorFlow; does not import it.
+
+    Raises:
+        StudyError: it is not installed.
+    """
+    if importlib.util.find_spec("tensorflow") is None:
+        raise StudyError(
+            "configuration: without a `trainer` section a study trains the built-in networks, which needs TensorFlow: "
+            "pip install 'bn-study[mnist]'"
+        )
+
+
 def prepare_tensorflow() -> None:
     """One thread a run: with more, sums are split otherwise and the bits change; and two runs at once are faster."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
@@ -114,65 +140,26 @@ def prepare_tensorflow() -> None:
         tf.config.experimental.enable_op_determinism()
 
 
-def _record(
-    plan: Plan,
-    cell: Cell,
-    seed: int,
-    data: images.Dataset,
-    result: "Result",
-    shared_by: int,
-    circumstances: dict[str, Any],
-) -> NetworkRecord:
-    outcome = result.outcomes[cell.settings["bn"]]
+def _extra(outcome: "Outcome", weights_digest: str, data: images.Dataset) -> dict[str, Any]:
     predictions = outcome.predictions["test", "moving"]
-    return NetworkRecord(
-        id=plan.run_id(cell, seed),
-        settings=cell.settings,
-        seed=seed + cell.seed_offset,
-        data=data.digest,
-        engine=ENGINE_VERSION,
-        status="diverged" if result.diverged else "ok",
-        test=_score(outcome, "test", data.test),
-        validation=_score(outcome, "validation", data.validation),
-        curve={name: [_finite(value) for value in values] for name, values in outcome.curve.items()},
-        gap=outcome.gap if cell.settings["bn"] != "none" else None,
-        correct_bits=base64.b64encode(np.packbits(predictions == data.test.labels).tobytes()).decode(),
-        digests={
-            "weights": result.weights_digest,
-            "predictions": hashlib.sha256(predictions.tobytes()).hexdigest(),
-        },
-        provenance=circumstances | {"finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")},
-        cost={
-            "training_seconds": result.training_seconds,
-            "evaluation_seconds": result.evaluation_seconds,
-            "images_per_second": result.images / result.training_seconds,
-            "shared_by": shared_by,
-        },
-    )
+    return {
+        "data": data.digest,
+        "engine": ENGINE_VERSION,
+        "test": _score(outcome, "test", data.test),
+        "validation": _score(outcome, "validation", data.validation),
+        "gap": outcome.gap if outcome.gap["epoch"] else None,
+        "correct_bits": base64.b64encode(np.packbits(predictions == data.test.labels).tobytes()).decode(),
+        "digests": {"weights": weights_digest, "predictions": hashlib.sha256(predictions.tobytes()).hexdigest()},
+    }
 
 
-def _score(outcome: "Outcome", set_name: str, split: images.Split) -> Score:
-    return Score(
-        trials=len(split),
-        correct={way: int((outcome.predictions[set_name, way] == split.labels).sum()) for way in SCORINGS},
-        loss={way: _finite(outcome.losses[set_name, way]) for way in SCORINGS},
-    )
+def _score(outcome: "Outcome", set_name: str, split: images.Split) -> dict[str, Any]:
+    return {
+        "trials": len(split),
+        "correct": {way: int((outcome.predictions[set_name, way] == split.labels).sum()) for way in SCORINGS},
+        "loss": {way: _finite(outcome.losses[set_name, way]) for way in SCORINGS},
+    }
 
 
 def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
-
-
-def _circumstances(plan: Plan) -> dict[str, Any]:
-    import tensorflow as tf
-
-    return {
-        "study": plan.name,
-        "plan_digest": plan.digest,
-        "commit": commit(PROJECT),
-        "call": progress.call(),
-        "host": platform.node(),
-        "processor": processor(),
-        "device": "gpu" if tf.config.list_physical_devices("GPU") else "cpu",
-        "versions": {"python": platform.python_version(), "tensorflow": tf.__version__, "numpy": np.__version__},
-    }

@@ -7,7 +7,7 @@ from scipy import stats
 
 
 @dataclass(frozen=True)
-class Dominance:
+class StochasticOrder:
     """Result of `almost_stochastic_order`.
 
     Attributes:
@@ -32,7 +32,7 @@ def almost_stochastic_order(
     comparisons: int = 1,
     alpha: float = 0.05,
     replicates: int = 1000,
-) -> Dominance:
+) -> StochasticOrder:
     """Upper confidence bound of the violation ratio of "first dominates second" (larger is better).
 
     eps_min = eps - z_alpha' sd(eps*), the sd over bootstrap resamples (del Barrio, Cuesta-Albertos & Matran 2018; Dror,
@@ -53,7 +53,7 @@ def almost_stochastic_order(
         draws[i] = violation_ratio(first[one], second[other])
     spread = float(np.sqrt(np.mean((draws - violation) ** 2)))
     bound = violation + float(stats.norm.ppf(level)) * spread
-    return Dominance(violation, min(max(bound, 0.0), 1.0), level)
+    return StochasticOrder(violation, min(max(bound, 0.0), 1.0), level)
 
 
 def violation_ratio(first: np.ndarray, second: np.ndarray) -> float:
