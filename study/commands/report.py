@@ -2,10 +2,6 @@
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from study.report.explanation import Explanation
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,17 +23,9 @@ def write(results_dir: Path, out: Path | None = None, figures: Path | None = Non
     from study.report.page import build
     from study.report.results import read_results
     from study.report.verdict import verdict
+    from study.trainers import explanation
 
     explain = explanation(results_dir)
     page = build(results_dir, out, figures, explain)
     print(verdict(read_results(results_dir), explain).line)
     print(page)
-
-
-def explanation(folder: Path) -> "Explanation | None":
-    """What only the trainer knows of a study's results."""
-    if not (folder / "mechanism.json").exists():
-        return None
-    from study.trainers.mnist.explanation import MnistExplanation
-
-    return MnistExplanation(folder)
