@@ -23,7 +23,9 @@ def write(results_dir: Path, out: Path | None = None, figures: Path | None = Non
     from study.report.page import build
     from study.report.results import read_results
     from study.report.verdict import verdict
+    from study.trainers import explanation
 
-    page = build(results_dir, out, figures)
-    print(verdict(read_results(results_dir)).line)
+    explain = explanation(results_dir)
+    page = build(results_dir, out, figures, explain)
+    print(verdict(read_results(results_dir), explain).line)
     print(page)

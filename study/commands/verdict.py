@@ -13,6 +13,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from study.report.results import read_results
     from study.report.verdict import verdict
+    from study.trainers import explanation
 
     print(arguments.results_dir / "report.html")
-    print(verdict(read_results(arguments.results_dir)).line)
+    print(verdict(read_results(arguments.results_dir), explanation(arguments.results_dir)).line)

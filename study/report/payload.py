@@ -6,42 +6,26 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.report import theme
-from study.report.charts.figure import DRAWING, Figure
+from study.report.parts import theme
+from study.report.parts.figure import DRAWING, Figure
 from study.report.results import Results
 
 
 def payload(results: Results, figures: list[Figure]) -> dict[str, Any]:
     """All that the script needs, as plain values."""
     tables = {name: table for figure in figures for name, table in figure.data.items()}
-    if results.runs is not None:
-        tables["runs_table"] = results.runs[[c for c in results.runs if not _binary(results.runs[c])]]
+    runs = results.runs
+    tables["runs_table"] = runs[[column for column in runs if not _binary(runs[column])]]
     return {
         "name": results.name,
         "drawing": DRAWING,
-        "config": {"page": theme.page_config(), "export": theme.export_config()},
+        "config": {"page": theme.page_config(), "export": theme.export_config(), "scale": theme.SCALE},
         "datasets": {name: columnar(table) for name, table in tables.items()},
         "figures": {
             figure.key: {
-                "tables": figure.tables,
-                "download": figure.download,
-                "legend": figure.legend_field if figure.legend else "",
-                "variants": {
-                    name: [
-                        {
-                            "spec": panel.spec,
-                            "title": panel.title,
-                            "facets": panel.facets,
-                            "columns": panel.columns,
-                            "narrowest": panel.narrowest,
-                            "axis": panel.axis,
-                            "reserve": panel.reserve,
-                            "widest": panel.widest,
-                        }
-                        for panel in panels
-                    ]
-                    for name, panels in figure.variants.items()
-                },
+                "tables": tuple(figure.data),
+                "download": figure.csv,
+                "variants": {name: [vars(panel) for panel in panels] for name, panels in figure.variants.items()},
             }
             for figure in figures
         },

@@ -2,7 +2,7 @@
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -11,26 +11,24 @@ from typing import Any
 import pandas as pd
 
 from study.errors import StudyError
-from study.report.response import Response, decimals
+from study.report.format import THIN, Response, decimals
 
 Row = Mapping[str, Any]
 
 # What the report reads from each row of a list, or from the object itself.
 LISTS = {
-    "contrasts": {"factor", "level", "control", "scale", "estimate", "ci_low", "ci_high", "verdict"},
-    "simple_effects": {"level", "control", "scale", "estimate", "ci_low", "ci_high", "cell"},
+    "contrasts": {"level", "scale", "estimate", "ci_low", "ci_high", "p_adjusted", "verdict"},
+    "simple_effects": {"level", "scale", "estimate", "ci_low", "ci_high", "verdict", "cell"},
     "interactions": {"level", "scale", "cell", "estimate", "ci_low", "ci_high", "p_adjusted"},
     "anova": {"term", "df1", "df2", "F", "p"},
-    "cells": {"levels", "runs", "median", "min", "max"},
+    "cells": {"levels", "runs", "median", "mean", "sd", "min", "max", "collapsed", "diverged"},
     "curves": {"levels", "epoch", "q10", "median", "q90"},
     "curve_contrasts": {"level", "scale", "epoch", "estimate", "ci_low", "ci_high"},
     "sequential_path": {"level", "blocks", "estimate", "ci_low", "ci_high", "naive_low", "naive_high", "verdict"},
     "specification": {"level", "scale", "method", "handling", "endpoint", "estimate", "ci_low", "ci_high", "primary"},
 }
 OBJECTS = {
-    "analysis": {"factors", "control", "plan", "outcome"},
-    "collapse": {"threshold", "arms", "cells"},
-    "mechanism": {"arms", "cells"},
+    "collapse": {"threshold", "arms", "cells", "comparisons"},
     "luck": {"contrasts", "variance_shares", "best_of_k"},
     "images": {"arms", "contrasts"},
     "mixed": {"terms", "variance_intervals", "contrasts"},
@@ -42,6 +40,12 @@ OBJECTS = {
     "negative_control": {"alpha", "contrasts"},
     "sequential": {"looks", "budget", "blocks", "arms", "unsettled", "runs", "runs_of_budget"},
 }
+ANALYSIS = {"factors", "control", "block", "blocks", "plan", "outcome"}
+PLAN = {
+    *("alpha", "margin", "collapse_below", "adjust"),
+    *("validation_successes", "validation_trials", "validation_response"),
+}
+OUTCOME = {"successes", "trials", "response", "name", "unit", "better"}
 
 
 def level_key(value: object) -> str:
@@ -74,13 +78,14 @@ class Factor:
 
 @dataclass(frozen=True)
 class Results:
-    """All that a results directory holds. Tables are None and lists empty where a file is absent.
+    """All that a results directory holds. Lists are empty, and objects and the table of curves absent, without a file.
 
     Attributes:
         factors: the factor of interest first.
-        control: the key of its level that the others are compared with; None if nothing is compared.
+        control: the key of its level that the others are compared with.
         block: the name of the unit of replication; None if runs are independent.
-        alpha, margin, collapse_below: the plan's; the margin in percentage points, or in the response's unit.
+        design: what was planned, in words and numbers; empty for a table that no study made.
+        analysis: what was analysed, and by which plan.
         lists: the analysis files that hold rows (`LISTS`), by name.
         objects: the analysis files that hold one object (`OBJECTS`), by name, those that are there.
     """
@@ -89,16 +94,13 @@ class Results:
     name: str
     question: str
     factors: tuple[Factor, ...]
-    control: str | None
+    control: str
     block: str | None
-    alpha: float
-    margin: float | None
-    collapse_below: float | None
     design: Row
+    analysis: Row
     provenance: Row
-    runs: pd.DataFrame | None
+    runs: pd.DataFrame
     curves: pd.DataFrame | None
-    gaps: pd.DataFrame | None
     lists: Mapping[str, Sequence[Row]]
     objects: Mapping[str, Row]
 
@@ -109,6 +111,25 @@ class Results:
     @property
     def others(self) -> tuple[Factor, ...]:
         return self.factors[1:]
+
+    @property
+    def unit(self) -> str:
+        """The unit of replication in running text."""
+        return self.block or "run"
+
+    @property
+    def alpha(self) -> float:
+        return float(self.analysis["plan"]["alpha"])
+
+    @property
+    def level(self) -> str:
+        """The level of intervals in words: 95 %."""
+        return f"{100 * (1 - self.alpha):g}{THIN}%"
+
+    @property
+    def margin(self) -> float | None:
+        """In percentage points, or in the response's unit; None without one."""
+        return self.analysis["plan"]["margin"] or None
 
     @property
     def contrasts(self) -> Sequence[Row]:
@@ -123,10 +144,6 @@ class Results:
         return self.objects.get("collapse")
 
     @property
-    def mechanism(self) -> Row | None:
-        return self.objects.get("mechanism")
-
-    @property
     def sequential(self) -> Row | None:
         """Where a sequential study settled its contrasts; None for a fixed design."""
         return self.objects.get("sequential")
@@ -134,21 +151,18 @@ class Results:
     @property
     def outcome(self) -> tuple[str, ...]:
         """The columns of the table of runs that hold successes and trials, or the one that holds the response."""
-        found = (self.objects.get("analysis") or {}).get("outcome") or {}
-        if not self.counts:
-            return (found.get("response") or "response",)
-        return found.get("successes") or "test_correct", found.get("trials") or "test_trials"
+        found = self.analysis["outcome"]
+        return (found["successes"], found["trials"]) if self.counts else (found["response"],)
 
     @property
     def trials(self) -> int:
-        """The trials of one run, 10,000 where no table tells."""
-        column = self.outcome[-1]
-        return int(self.runs[column].iloc[0]) if self.runs is not None and column in self.runs else 10_000
+        """The trials of one run."""
+        return int(self.runs[self.outcome[-1]].iloc[0])
 
     @property
     def counts(self) -> bool:
         """Whether the outcome is an accuracy; otherwise it is a response in a unit of its own."""
-        return not any(row["scale"] == "response" for row in self.contrasts)
+        return self.analysis["outcome"]["successes"] is not None
 
     @property
     def scale(self) -> str:
@@ -163,24 +177,20 @@ class Results:
     @functools.cached_property
     def response(self) -> Response:
         """What was measured, in words."""
-        found = (self.objects.get("analysis") or {}).get("outcome") or {}
-        counts = self.counts
+        found = self.analysis["outcome"]
         estimates = [abs(r["estimate"]) for r in self.contrasts if r["scale"] == "response" and r["estimate"]]
         return Response(
-            name=str(found.get("name") or ("test accuracy" if counts else "response")),
-            unit=str(found.get("unit") or ""),
-            counts=counts,
-            higher=found.get("better") != "lower",
+            name=str(found["name"]),
+            unit=str(found["unit"]),
+            counts=self.counts,
+            higher=found["better"] != "lower",
             digits=decimals(self.margin or min(estimates, default=0.0)),
         )
 
     @property
     def simultaneous(self) -> bool:
         """Whether the intervals of all comparisons hold at once."""
-        if self.sequential is not None:
-            return True
-        plan = (self.objects.get("analysis") or {}).get("plan") or {}
-        return plan.get("adjust", "max-t") == "max-t"
+        return self.sequential is not None or self.analysis["plan"]["adjust"] == "max-t"
 
     @property
     def interim(self) -> bool:
@@ -193,6 +203,14 @@ class Results:
         """The levels that are compared with the control, in the design's order."""
         seen = {level_key(row["level"]) for row in self.contrasts}
         return tuple(level for level in self.focus.levels if level in seen)
+
+    def arm(self, level: object) -> str:
+        """The words for a level of the factor of interest."""
+        return self.focus.label(level)
+
+    def found(self, name: str) -> Row:
+        """An analysis file of one object; empty if it is not there."""
+        return self.objects.get(name, {})
 
     def contrast(self, level: str, scale: str) -> Row | None:
         """The contrast of `level` with the control, averaged over the other factors."""
@@ -211,7 +229,7 @@ class Results:
         return " · ".join(f.words(cell[f.name]) for f in self.others if f.name in cell) or "all runs"
 
     def term_label(self, term: str) -> str:
-        """The words for a term of a model, such as "bn:dropout"."""
+        """The words for a term of a model, such as "block:factor"."""
         titles = {f.name: f.title for f in self.factors}
         return " × ".join(titles.get(part, part) for part in term.split(":"))
 
@@ -220,43 +238,42 @@ def read_results(folder: Path | str) -> Results:
     """Read the results directory `folder`.
 
     Raises:
-        StudyError: the directory or every result in it is missing, or a file is damaged.
+        StudyError: the directory or what every analysis writes is missing, or a file is damaged.
     """
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"{folder}: no such results directory; give the folder that holds analysis/")
-    design = _json(folder / "design.json", dict) or {}
-    lists = {name: _rows(_file(folder, name), keys) for name, keys in LISTS.items()}
-    found = {name: _object(_file(folder, name), keys) for name, keys in OBJECTS.items()}
-    objects = {name: value for name, value in found.items() if value is not None}
-    if not lists["contrasts"] and not lists["cells"]:
+    path = _file(folder, "analysis")
+    analysis = _object(path, ANALYSIS)
+    if analysis is None:
         raise StudyError(
-            f"{folder}: found no analysis/contrasts.json or analysis/cells.json; run the analysis first (study analyze)"
+            f"{folder}: found no analysis/analysis.json, which says what was analysed; run the analysis first "
+            "(study analyze)"
         )
-    about = objects.get("analysis") or {}
-    plan = {**(about.get("plan") or {}), **(design.get("plan") or {})}
-    factors, control = _factors(design, about, lists, folder)
+    _require(path, "the plan", analysis["plan"], PLAN)
+    _require(path, "the outcome", analysis["outcome"], OUTCOME)
+    # A study has its whole table; of another table there are the columns that were analysed.
+    tables = (folder / "runs.parquet", folder / "analysis" / "runs.parquet")
+    runs = next((table for table in map(read_table, tables) if table is not None), None)
+    if runs is None:
+        raise StudyError(f"{folder}: found no runs.parquet; run the analysis again (study analyze)")
+    design = read_json(folder / "design.json", dict) or {}
+    objects = {name: _object(_file(folder, name), keys) for name, keys in OBJECTS.items()}
+    factors = _factors(design, analysis)
     return Results(
         folder=folder,
         name=str(design.get("name") or folder.resolve().name),
         question=str(design.get("question") or f"Does {factors[0].title} make a difference?"),
         factors=factors,
-        control=control,
-        block=design.get("block") or about.get("block"),
-        alpha=float(plan.get("alpha") or 0.05),
-        margin=plan.get("margin_pp", plan.get("margin")) or None,
-        collapse_below=plan.get("collapse_below"),
+        control=level_key(analysis["control"]["level"]),
+        block=analysis["block"],
         design=design,
-        provenance=_json(folder / "provenance.json", dict) or {},
-        # A study has its whole table; of another table there are the columns that were analysed.
-        runs=next(
-            (t for t in map(_table, (folder / "runs.parquet", folder / "analysis" / "runs.parquet")) if t is not None),
-            None,
-        ),
-        curves=_table(folder / "curves.parquet"),
-        gaps=_table(folder / "statistics_gap.parquet"),
-        lists=lists,
-        objects=objects,
+        analysis=analysis,
+        provenance=read_json(folder / "provenance.json", dict) or {},
+        runs=runs,
+        curves=read_table(folder / "curves.parquet"),
+        lists={name: _rows(_file(folder, name), keys) for name, keys in LISTS.items()},
+        objects={name: value for name, value in objects.items() if value is not None},
     )
 
 
@@ -266,33 +283,12 @@ def _file(folder: Path, name: str) -> Path:
     return inner if inner.exists() else folder / f"{name}.json"
 
 
-def _factors(
-    design: Row, about: Row, lists: Mapping[str, Sequence[Row]], folder: Path
-) -> tuple[tuple[Factor, ...], str | None]:
-    control = design.get("control") or about.get("control")
-    contrasts, cells = lists["contrasts"], lists["cells"]
-    if control:
-        focus = str(control["factor"])
-    else:
-        focus = str(contrasts[0]["factor"]) if contrasts else next(iter(cells[0]["levels"]))
-        control = {"level": contrasts[0]["control"]} if contrasts else None
-    if design.get("factors"):
-        declared = {str(factor["name"]): factor for factor in design["factors"]}
-    elif about.get("factors"):
-        declared = {name: {"levels": levels} for name, levels in about["factors"].items()}
-    elif cells:
-        declared = {name: {"levels": _distinct(row["levels"][name] for row in cells)} for name in cells[0]["levels"]}
-    else:
-        declared = {focus: {"levels": _distinct([contrasts[0]["control"], *(row["level"] for row in contrasts)])}}
-    if focus not in declared:
-        raise StudyError(f"{folder}: the factor {focus!r} of the contrasts is not among the factors {list(declared)}")
-    factors = [_factor(name, given) for name, given in declared.items()]
-    factors.sort(key=lambda factor: factor.name != focus)
-    return tuple(factors), level_key(control["level"]) if control else None
-
-
-def _distinct(values: Iterable[object]) -> list[object]:
-    return list(dict.fromkeys(values))
+def _factors(design: Row, analysis: Row) -> tuple[Factor, ...]:
+    """The factors that were analysed, in the words of the design, and with the levels that it plans."""
+    declared = {str(factor["name"]): factor for factor in design.get("factors") or ()}
+    given = {name: declared.get(name) or {"levels": levels} for name, levels in analysis["factors"].items()}
+    focus = analysis["control"]["factor"]
+    return tuple(_factor(name, given[name]) for name in sorted(given, key=lambda name: name != focus))
 
 
 def _factor(name: str, given: Row) -> Factor:
@@ -304,7 +300,12 @@ def _factor(name: str, given: Row) -> Factor:
     return Factor(name, str(given.get("title") or name), levels, labels)
 
 
-def _json(path: Path, kind: type) -> Any:
+def read_json(path: Path, kind: type) -> Any:
+    """The content of a file, a `kind`; None if there is no file.
+
+    Raises:
+        StudyError: it is damaged.
+    """
     if not path.exists():
         return None
     try:
@@ -317,14 +318,14 @@ def _json(path: Path, kind: type) -> Any:
 
 
 def _rows(path: Path, keys: set[str]) -> Sequence[Row]:
-    rows = _json(path, list) or []
+    rows = read_json(path, list) or []
     for position, row in enumerate(rows):
         _require(path, f"row {position + 1}", row, keys)
     return rows
 
 
 def _object(path: Path, keys: set[str]) -> Row | None:
-    value = _json(path, dict)
+    value = read_json(path, dict)
     if value is not None:
         _require(path, "the file", value, keys)
     return value
@@ -336,7 +337,12 @@ def _require(path: Path, what: str, value: object, keys: set[str]) -> None:
         raise StudyError(f"{path}: {what} lacks {', '.join(sorted(keys - found))}; remove the file and make it again")
 
 
-def _table(path: Path) -> pd.DataFrame | None:
+def read_table(path: Path) -> pd.DataFrame | None:
+    """A Parquet file; None if there is no file.
+
+    Raises:
+        StudyError: it is damaged.
+    """
     if not path.exists():
         return None
     try:

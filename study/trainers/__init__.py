@@ -3,11 +3,13 @@
 The Snakefile makes a trainer in every job, so nothing heavy is imported until a run is trained.
 """
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from study.trainers.base import Trainer
 
 if TYPE_CHECKING:
+    from study.report.explanation import Explanation
     from study.trainers.settings import Section
 
 
@@ -31,3 +33,12 @@ def settings_model(external: bool) -> "type[Section]":
     from study.trainers.mnist import settings
 
     return settings.Settings
+
+
+def explanation(folder: Path) -> "Explanation | None":
+    """What only the trainer of the results in `folder` knows of them; known by the result files that it wrote there."""
+    if not (folder / "mechanism.json").exists():
+        return None
+    from study.trainers.mnist.explanation import MnistExplanation
+
+    return MnistExplanation(folder)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from study.report.page import build
+from study.trainers.mnist.explanation import MnistExplanation
 from tests.report_fixture import Arm, Scenario, write_results
 
 HOSTILE = Scenario(
@@ -22,27 +23,31 @@ HOSTILE = Scenario(
 )
 
 
+def page_of(folder: Path) -> Path:
+    return build(folder, explain=MnistExplanation(folder))
+
+
 @pytest.fixture(scope="session")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a small study in which two arms collapse."""
     scenario = Scenario(seeds=5, epochs=4, lr=(1e-3, 5e-3))
-    return build(write_results(tmp_path_factory.mktemp("browser") / "small", scenario))
+    return page_of(write_results(tmp_path_factory.mktemp("browser") / "small", scenario))
 
 
 @pytest.fixture(scope="session")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a study whose every text tries to become code."""
-    return build(write_results(tmp_path_factory.mktemp("browser") / "hostile", HOSTILE))
+    return page_of(write_results(tmp_path_factory.mktemp("browser") / "hostile", HOSTILE))
 
 
 @pytest.fixture(scope="session")
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a study as large as the pre-registered one: 600 runs with their curves."""
-    return build(write_results(tmp_path_factory.mktemp("browser") / "many", Scenario()))
+    return page_of(write_results(tmp_path_factory.mktemp("browser") / "many", Scenario()))
 
 
 @pytest.fixture(scope="session")
 def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a study with 8 arms."""
     arms = [Arm("none", "no BN"), *(Arm(f"v{i}", f"implementation {i}", gain=0.03 * i, decay=0.9) for i in range(7))]
-    return build(write_results(tmp_path_factory.mktemp("browser") / "wide", Scenario(arms, 4, 3, lr=(1e-3,))))
+    return page_of(write_results(tmp_path_factory.mktemp("browser") / "wide", Scenario(arms, 4, 3, lr=(1e-3,))))

@@ -11,7 +11,7 @@ import pytest
 from study.cli import main
 from study.design import plan
 from study.design.factorial import Cell
-from study.report.text import of
+from study.report.format import of
 from study.store.record import Store
 from tests import examples
 

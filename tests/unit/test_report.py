@@ -18,17 +18,20 @@ import vl_convert
 
 from study.cli import main
 from study.errors import StudyError
-from study.report import page, text, theme
-from study.report.charts.axes import error_axis, ratio_ticks, whole_ticks
-from study.report.charts.effects import window
-from study.report.charts.figure import Figure
-from study.report.methods import cited
+from study.report import format as text
+from study.report import page
 from study.report.page import build, render
+from study.report.parts import theme
+from study.report.parts.axes import error_axis, ratio_ticks, whole_ticks
+from study.report.parts.figure import Figure
 from study.report.payload import columnar, embedded, records
 from study.report.pictures import drawn
-from study.report.results import Results, level_key, read_results
-from study.report.sections import sections
+from study.report.results import level_key, read_results
+from study.report.sections import Section, sections
+from study.report.sections.effects import window
+from study.report.sections.methods import cited
 from study.report.verdict import verdict
+from study.trainers.mnist.explanation import MnistExplanation
 from tests.report_fixture import Arm, Scenario, write_results
 
 SMALL = Scenario(seeds=5, epochs=4, lr=(1e-3,))
@@ -54,7 +57,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def small_page(small: Path) -> str:
-    return render(read_results(small))
+    return shown(small)
 
 
 @pytest.fixture
@@ -75,9 +78,21 @@ class Elements(HTMLParser):
         self.found.append((tag, dict(attrs)))
 
 
-def figures(results: Results) -> list[Figure]:
-    items = [item for section in sections(results, verdict(results)) for item in section.items]
-    return [item for item in items if isinstance(item, Figure)]
+def shown(folder: Path) -> str:
+    """The page of the built-in trainer's results."""
+    return render(read_results(folder), MnistExplanation(folder))
+
+
+def parts(folder: Path) -> dict[str, Section]:
+    """The sections of that page, by key."""
+    results, explain = read_results(folder), MnistExplanation(folder)
+    return {part.key: part for part in sections(results, verdict(results, explain), explain)}
+
+
+def figures(folder: Path) -> dict[str, Figure]:
+    """The figures of that page, by key."""
+    items = [item for part in parts(folder).values() for item in part.items]
+    return {item.key: item for item in items if isinstance(item, Figure)}
 
 
 def payload(page_: str) -> dict:
@@ -116,9 +131,9 @@ def test_table_headers_carry_a_scope(small_page: str) -> None:
 
 
 def test_every_figure_has_numbers_in_words_and_titled_axes(small: Path) -> None:
-    found = figures(read_results(small))
-    assert {figure.key for figure in found} >= {"effects", "runs", "scores", "statistics-gap", "curves", "collapse"}
-    for figure in found:
+    found = figures(small)
+    assert set(found) >= {"effects", "runs", "scores", "statistics-gap", "curves", "collapse"}
+    for figure in found.values():
         assert re.search(r"\d", figure.alternative), figure.key
         assert figure.caption
         for panels in figure.variants.values():
@@ -137,7 +152,7 @@ def titled(spec: dict, channel: str) -> bool:
 
 
 def test_every_specification_is_valid_and_compiles(small: Path) -> None:
-    for figure in figures(read_results(small)):
+    for figure in figures(small).values():
         data = {name: records(table.head(20)) for name, table in figure.data.items()}
         for panels in figure.variants.values():
             for panel in panels:
@@ -164,7 +179,7 @@ def test_no_raw_factor_code_stands_where_a_word_is_known(small_page: str) -> Non
 
 
 def test_text_from_the_study_is_shown_and_never_run(tmp_path: Path) -> None:
-    page_ = render(read_results(write_results(tmp_path / "hostile", HOSTILE)))
+    page_ = shown(write_results(tmp_path / "hostile", HOSTILE))
     elements = Elements(page_).found
     assert [tag for tag, _ in elements].count("script") == 3
     assert not [tag for tag, _ in elements if tag in {"img", "b", "i"}]
@@ -193,7 +208,7 @@ def test_columnar_tables_come_back_as_they_were() -> None:
 
 
 def test_an_unfinished_study_is_stamped_and_infers_nothing(tmp_path: Path) -> None:
-    page_ = render(read_results(write_results(tmp_path / "interim", replace(SMALL, done=3))))
+    page_ = shown(write_results(tmp_path / "interim", replace(SMALL, done=3)))
     assert "INTERIM 30 of 50 runs." in page_
     keys = set(payload(page_)["figures"])
     assert {"runs", "curves", "scores"} <= keys
@@ -203,13 +218,12 @@ def test_an_unfinished_study_is_stamped_and_infers_nothing(tmp_path: Path) -> No
 
 def test_the_study_without_optional_files_is_a_page_without_their_sections(copy: Path) -> None:
     for path in (copy / "analysis").glob("*.json"):
-        if path.stem not in {"contrasts", "cells"}:
+        if path.stem not in {"analysis", "contrasts", "cells"}:
             path.unlink()
     for name in ("mechanism.json", "provenance.json", "curves.parquet", "statistics_gap.parquet", "runs.parquet"):
         (copy / name).unlink()
-    (copy / "analysis" / "runs.parquet").unlink()
     page_ = render(read_results(copy))
-    assert set(payload(page_)["figures"]) == {"effects"}
+    assert set(payload(page_)["figures"]) == {"effects", "runs"}
     assert "Verdict" in page_
 
 
@@ -247,8 +261,8 @@ def test_every_figure_is_saved_as_svg_and_png_of_publication_size(copy: Path) ->
     stale = copy / "figures" / "of-an-older-report.svg"
     stale.parent.mkdir()
     stale.write_text("<svg/>")
-    build(copy, figures=copy / "figures")
-    keys = {figure.key for figure in figures(read_results(copy))}
+    build(copy, figures=copy / "figures", explain=MnistExplanation(copy))
+    keys = set(figures(copy))
     assert {path.name for path in (copy / "figures").iterdir()} == {
         f"{k}.{kind}" for k in keys for kind in ("svg", "png")
     }
@@ -263,33 +277,33 @@ def test_every_figure_is_saved_as_svg_and_png_of_publication_size(copy: Path) ->
 
 
 def test_a_picture_names_its_arms(small: Path) -> None:
-    (runs,) = (figure for figure in figures(read_results(small)) if figure.key == "curves")
-    svg = drawn(runs)
-    for entry in runs.legend:
+    curves = figures(small)["curves"]
+    svg = drawn(curves)
+    for entry in curves.legend:
         assert entry.label in svg
     assert "Validation accuracy" in svg
 
 
-def test_every_work_that_the_methods_cite_is_listed_and_no_other(small: Path, small_page: str) -> None:
-    results = read_results(small)
-    (methods,) = (part for part in sections(results, verdict(results)) if part.key == "methods")
-    text_ = " ".join(methods.text)
-    citations = set(re.findall(r"([A-ZÀ-Ž][^();:.]*? (?:et al\. )?(?:19|20)\d\d)", text_))
-    assert len(citations) >= 20
-    listed = re.search(r'<ul class="works">(.*?)</ul>', small_page, re.DOTALL)
-    assert listed
-    items = re.findall(r"<li>(.*?)</li>", listed.group(1))
-    assert items == [html.escape(work, quote=False) for work in cited([text_])]
-    for citation in citations:
-        names, year = citation.rsplit(" ", 1)
-        first = re.split(r",| and | et al", names)[0].split()[-1]
-        assert any(item.startswith(first) and f"({year})" in item for item in items), citation
+def test_every_work_that_the_methods_cite_is_listed_and_no_other(small: Path, small_page: str, tmp_path: Path) -> None:
+    sequential = write_results(tmp_path, replace(SMALL, seeds=6, looks=(4, 6)))
+    for folder, page_, least in ((small, small_page, 20), (sequential, shown(sequential), 20)):
+        text_ = " ".join(parts(folder)["methods"].text)
+        citations = set(re.findall(r"([A-ZÀ-Ž][^();:.]*? (?:et al\. )?(?:19|20)\d\d)", text_))
+        assert len(citations) >= least
+        listed = re.search(r'<ul class="works">(.*?)</ul>', page_, re.DOTALL)
+        assert listed
+        items = re.findall(r"<li>(.*?)</li>", listed.group(1))
+        assert items == [html.escape(work, quote=False).replace("'", "&#39;") for work in cited([text_])]
+        for citation in citations:
+            names, year = citation.rsplit(" ", 1)
+            first = re.split(r",| and | et al", names)[0].split()[-1]
+            assert any(item.startswith(first) and f"({year})" in item for item in items), citation
 
 
 def test_without_a_result_its_method_is_not_told(copy: Path) -> None:
     for name in ("mixed", "images"):
         (copy / "analysis" / f"{name}.json").unlink()
-    page_ = render(read_results(copy))
+    page_ = shown(copy)
     for work in ("Kenward, M. G.", "Hillis, S. L."):
         assert work not in page_
     assert "Greenhouse, S. W." in page_
@@ -301,8 +315,7 @@ def test_provenance_counts_the_runs_and_tells_deviations_as_text(small: Path, sm
 
 
 def test_collapse_and_checks_and_luck_are_told_in_sentences(small: Path) -> None:
-    results = read_results(small)
-    told = {part.key: " ".join(part.text) for part in sections(results, verdict(results))}
+    told = {key: " ".join(part.text) for key, part in parts(small).items()}
     rows = json.loads((small / "analysis" / "collapse.json").read_text())["arms"]
     assert (
         f"{sum(row['collapsed'] for row in rows)} of {sum(row['runs'] for row in rows)} runs collapsed"
@@ -315,7 +328,7 @@ def test_collapse_and_checks_and_luck_are_told_in_sentences(small: Path) -> None
 
 
 def test_the_gap_is_told_by_training_step_from_before_the_first(small: Path) -> None:
-    (gap,) = (figure for figure in figures(read_results(small)) if figure.key == "statistics-gap")
+    gap = figures(small)["statistics-gap"]
     assert sorted(set(gap.data["gap_bands"]["step"])) == [0, 275, 550, 825, 1100]
     assert "Training step (275 an epoch)" in json.dumps(next(iter(gap.variants.values()))[0].spec)
 
@@ -324,7 +337,7 @@ def test_the_command_prints_the_verdict_and_the_path(copy: Path, capsys: pytest.
     target = copy / "page.html"
     assert main(["report", str(copy), "--out", str(target)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed == [verdict(read_results(copy)).line, str(target)]
+    assert printed == [verdict(read_results(copy), MnistExplanation(copy)).line, str(target)]
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert not (copy / "figures").exists()
 
@@ -358,7 +371,7 @@ def test_results_of_another_version_are_one_clear_line(copy: Path) -> None:
 
 
 def test_a_folder_without_results_says_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(StudyError, match="run the analysis first"):
+    with pytest.raises(StudyError, match=r"found no analysis/analysis\.json.*run the analysis first"):
         read_results(tmp_path)
     with pytest.raises(StudyError, match="no such results directory"):
         read_results(tmp_path / "absent")

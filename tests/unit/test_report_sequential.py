@@ -7,10 +7,9 @@ import pandas as pd
 import pytest
 import vl_convert
 
-from study.report.charts import sequential as charts
 from study.report.page import render
 from study.report.results import Results, read_results
-from study.report.tables import sequential as tables
+from study.report.sections import sequential
 from study.report.verdict import verdict
 from study.stats.effects.sign_flip import block_differences
 from study.stats.sequential.path import paths
@@ -78,7 +77,7 @@ def test_the_page_tells_the_path_the_costs_and_what_does_not_hold(results: Resul
     assert "Open when the budget was spent: no gain." in page
     assert "a fixed design of 15 seeds takes 135" in page
     assert "at most 15 seeds in every cell" in page
-    table = tables.settled(results)
+    table = sequential.settled(results)
     assert table is not None
     (rows,) = [group.rows for group in table.groups]
     assert [row[0].text for row in rows] == ["large gain", "no gain"]
@@ -86,7 +85,7 @@ def test_the_page_tells_the_path_the_costs_and_what_does_not_hold(results: Resul
 
 
 def test_the_figure_shows_all_looks_and_compiles(results: Results) -> None:
-    figure = charts.path(results)
+    figure = sequential.path(results)
     assert figure is not None
     frame = figure.data["path"]
     assert (frame["from"] <= frame["to"]).all()
@@ -98,6 +97,6 @@ def test_the_figure_shows_all_looks_and_compiles(results: Results) -> None:
 
 def test_a_fixed_study_has_no_such_section(tmp_path: Path) -> None:
     fixed = read_results(write_results(tmp_path / "fixed", Scenario(seeds=4, epochs=2, dropout=(0.0,), lr=(1e-3,))))
-    assert charts.path(fixed) is None
-    assert tables.settled(fixed) is None
+    assert sequential.path(fixed) is None
+    assert sequential.settled(fixed) is None
     assert "When was it settled?" not in render(fixed)

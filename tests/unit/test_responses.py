@@ -15,8 +15,8 @@ from study.analysis.run import analyse
 from study.cli import main
 from study.design.response import AnalysisSpec
 from study.report.results import read_results
+from study.report.sureness import sureness
 from study.report.verdict import verdict
-from study.report.words import sureness
 
 ARMS = ("sgd", "adam", "lion")
 

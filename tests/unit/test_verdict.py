@@ -3,13 +3,16 @@
 from pathlib import Path
 from typing import Any, get_args
 
+import pandas as pd
 import pytest
 
 from study.files import write_json
 from study.report.results import Results, read_results
 from study.report.verdict import Verdict, verdict
 from study.stats.effects.equivalence import Verdict as Label
+from study.trainers.mnist.explanation import MnistExplanation
 
+OF_A_RESPONSE = {"successes": None, "trials": None, "response": "k"}
 LABELS = {"none": "no BN", "a": "arm A", "b": "arm B"}
 
 
@@ -20,14 +23,27 @@ def results(folder: Path, contrasts: list[dict[str, Any]], **files: Any) -> Resu
         "name": "trial",
         "question": "Does it help?",
         "factors": [{"name": "bn", "title": "BN", "levels": levels, "labels": [LABELS[level] for level in levels]}],
-        "block": "seed",
-        "control": {"factor": "bn", "level": "none"},
-        "plan": {"alpha": 0.05, "margin_pp": 0.1, "collapse_below": 0.9},
     }
-    cells = [{"levels": {"bn": level}, "runs": 9, "median": 98.0, "min": 97.0, "max": 99.0} for level in levels]
-    for name, value in {"design": design, "contrasts": contrasts, "cells": cells, **files}.items():
+    counts = all(row["scale"] != "response" for row in contrasts)
+    validation = {f"validation_{role}": role for role in ("successes", "trials", "response")}
+    analysis = {
+        "factors": {"bn": levels},
+        "control": {"factor": "bn", "level": "none"},
+        "block": "seed",
+        "blocks": 9,
+        "plan": {"alpha": 0.05, "margin": 0.1, "collapse_below": 0.9, "adjust": "max-t", **validation},
+        "outcome": {"successes": "k", "trials": "n", "response": None} if counts else OF_A_RESPONSE,
+    }
+    analysis["outcome"] |= {"name": "test accuracy", "unit": "", "better": "higher"}
+    for name, value in {"design": design, "analysis": analysis, "contrasts": contrasts, **files}.items():
         write_json(folder / f"{name}.json", value)
+    pd.DataFrame({"bn": levels, "seed": 1, "k": 98, "n": 100}).to_parquet(folder / "runs.parquet")
     return read_results(folder)
+
+
+def concluded(study: Results) -> Verdict:
+    """The verdict with what the built-in trainer knows."""
+    return verdict(study, MnistExplanation(study.folder))
 
 
 def contrast(level: str, estimate: float | None, low: float | None, high: float | None, label: str) -> dict[str, Any]:
@@ -47,7 +63,8 @@ def contrast(level: str, estimate: float | None, low: float | None, high: float 
 def collapse(**collapsed: int) -> dict[str, Any]:
     """Counts of collapsed runs of 9, by level."""
     arms = [{"level": k, "runs": 9, "collapsed": v, "diverged": 0, "rate": v / 9} for k, v in collapsed.items()]
-    return {"threshold": 0.9, "arms": arms, "cells": []}
+    comparisons = [{"level": k, "rate_difference": (v - collapsed["none"]) / 9} for k, v in collapsed.items()]
+    return {"threshold": 0.9, "arms": arms, "cells": [], "comparisons": comparisons[1:]}
 
 
 def mechanism(level: str, collapsed: int, recovered: int, off: float | None) -> dict[str, Any]:
@@ -107,38 +124,51 @@ def test_a_contrast_without_estimate_is_reported_as_such(tmp_path: Path) -> None
 def test_collapse_comes_first_and_its_cause_from_the_scores(tmp_path: Path) -> None:
     rows = [contrast("a", 0.23, 0.15, 0.31, "better and matters"), contrast("b", -60.0, -70.0, -50.0, "worse")]
     study = results(tmp_path, rows, collapse=collapse(none=0, a=0, b=9), mechanism=mechanism("b", 9, 9, 640.0))
-    found = verdict(study)
+    found = concluded(study)
     assert words(found).startswith(
-        "1 of the 2 compared with no BN collapses below 90 % accuracy: arm B in 9 of 9 runs, no BN in 0 of 9. The "
-        "training is sound: scored with the training set's own statistics, the same weights recover in 9 of 9 runs. "
-        "What fails is the moving variance that scoring uses: it ends 640 times off the true one. Better than no BN"
+        "1 of the 2 compared with no BN collapses below 90 % accuracy: arm B in 9 of 9 runs, no BN in 0 of 9. Its "
+        "training is sound, as 9 of 9 collapsed runs recover with the training set's own statistics; its moving "
+        "variance ends 640 times off the true one. Better than no BN"
     )
     assert [arm.label for arm in found.arms] == ["better and matters", "collapses"]
-    cause = found.arms[1].cause.replace("\N{NARROW NO-BREAK SPACE}", " ")
+    why = MnistExplanation(tmp_path).section(study)
+    assert why is not None
+    (cause,) = (text.replace("\N{NARROW NO-BREAK SPACE}", " ") for text in why.text)
+    assert cause.startswith("arm B: Scored with")
     assert "the median accuracy is 99.00 % instead of 30.00 %" in cause
     assert "between 20.00 % and 60.00 %" in cause
+
+
+def test_several_arms_that_collapse_have_a_cause_each(tmp_path: Path) -> None:
+    rows = [contrast("a", -60.0, -70.0, -50.0, "worse"), contrast("b", -60.0, -70.0, -50.0, "worse")]
+    both = mechanism("a", 9, 0, None)
+    both["arms"] += mechanism("b", 8, 5, 2.0)["arms"]
+    found = concluded(results(tmp_path, rows, collapse=collapse(none=0, a=9, b=8), mechanism=both))
+    assert "arm A: Only 0 of 9 collapsed runs recover with the training set's own statistics." in words(found)
+    assert "arm B: Most of its training is sound, as 5 of 8 collapsed runs recover" in words(found)
 
 
 def test_a_collapse_that_no_statistics_mend_does_not_blame_them(tmp_path: Path) -> None:
     rows = [contrast("b", -60.0, -70.0, -50.0, "worse")]
     study = results(tmp_path, rows, collapse=collapse(none=0, b=9), mechanism=mechanism("b", 9, 1, 640.0))
-    text = words(verdict(study))
+    text = words(concluded(study))
     assert "sound" not in text
-    assert "What fails" not in text
-    assert "1 of 9 recover" in text
+    assert "moving variance" not in text
+    assert "Only 1 of 9 collapsed runs recover" in text
 
 
 def test_right_statistics_are_not_blamed(tmp_path: Path) -> None:
     rows = [contrast("b", -60.0, -70.0, -50.0, "worse")]
     study = results(tmp_path, rows, collapse=collapse(none=0, b=9), mechanism=mechanism("b", 9, 9, 1.02))
-    assert "What fails" not in words(verdict(study))
+    text = words(concluded(study))
+    assert "training is sound" in text
+    assert "moving variance" not in text
 
 
-def test_without_a_mechanism_file_no_mechanism_is_named(tmp_path: Path) -> None:
+def test_without_an_explanation_no_cause_is_named(tmp_path: Path) -> None:
     rows = [contrast("b", -60.0, -70.0, -50.0, "worse")]
-    found = verdict(results(tmp_path, rows, collapse=collapse(none=0, b=9)))
-    assert "statistics" not in words(found)
-    assert found.arms[0].cause == ""
+    found = verdict(results(tmp_path, rows, collapse=collapse(none=0, b=9), mechanism=mechanism("b", 9, 9, 640.0)))
+    assert words(found) == "What is compared collapses below 90 % accuracy: arm B in 9 of 9 runs, no BN in 0 of 9."
 
 
 def test_an_arm_that_collapses_no_more_than_the_control_keeps_its_verdict(tmp_path: Path) -> None:

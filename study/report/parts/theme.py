@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+from study.report.parts.figure import GAP
+
 # After Okabe and Ito's palette for colour-blind readers, darkened (light page) or lightened (dark page) until every
 # colour has a contrast of at least 3 with the paper. The first is the control's: neutral. Shapes tell the same apart.
 LIGHT = {
@@ -55,6 +57,8 @@ BAR = "M-0.5,-1L0.5,-1L0.5,1L-0.5,1Z"
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", HEXAGON, BAR)
 PAGE_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 EXPORT_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+SCALE = 2.25
+"""A PNG's pixels for each of the picture's: a grid has 300 dots an inch on the 18 cm of a journal's two columns."""
 
 
 def stylesheet() -> str:
@@ -66,31 +70,23 @@ def stylesheet() -> str:
 
 
 def page_config() -> dict[str, Any]:
-    """Vega's configuration on the page. Colours are CSS variables, so that a chart follows the page without "
-    "redrawing."""
-    return _config(lambda name: f"var(--{name})", PAGE_FONT)
+    """Vega's configuration on the page. Colours are CSS variables, so a chart follows the page without redrawing."""
+    # Legends stand above the panels.
+    return {**_config(lambda name: f"var(--{name})", PAGE_FONT), "legend": {"disable": True}}
 
 
 def export_config() -> dict[str, Any]:
     """Vega's configuration for SVG and PNG files: the light palette, fonts that every system has."""
-    return {**_config(lambda name: LIGHT[name], EXPORT_FONT), "background": LIGHT["paper"]}
+    legend = {"orient": "top", "title": None, "columns": 3, "labelLimit": 0, "symbolSize": 70, "symbolOpacity": 1}
+    return {**_config(lambda name: LIGHT[name], EXPORT_FONT), "background": LIGHT["paper"], "legend": legend}
 
 
-def symbol_svg(position: int) -> str:
-    """The swatch of the series at `position`, as SVG: colour and shape as in the charts."""
-    path = _PATHS[position % len(SHAPES)]
+def swatch(position: int, plain: bool = False) -> str:
+    """The swatch of the series at `position`, as SVG: shape and colour as in the charts, or `plain` in the text's."""
+    colour = "currentColor" if plain else f"var(--{SERIES[position % len(SERIES)]})"
     return (
         '<svg class="swatch" viewBox="-1.3 -1.3 2.6 2.6" aria-hidden="true">'
-        f'<path d="{path}" fill="var(--{SERIES[position % len(SERIES)]})"/></svg>'
-    )
-
-
-def shape_svg(position: int) -> str:
-    """The shape at `position` in the text's colour, for what is not an arm."""
-    path = _PATHS[position % len(SHAPES)]
-    return (
-        '<svg class="swatch" viewBox="-1.3 -1.3 2.6 2.6" aria-hidden="true">'
-        f'<path d="{path}" fill="currentColor"/></svg>'
+        f'<path d="{_PATHS[position % len(SHAPES)]}" fill="{colour}"/></svg>'
     )
 
 
@@ -123,7 +119,7 @@ def _config(colour: Callable[[str], str], font: str) -> dict[str, Any]:
             "title": None,
             "labelLimit": 340,
         },
-        "facet": {"spacing": 28},
+        "facet": {"spacing": GAP},
         "range": {"category": [colour(name) for name in SERIES], "symbol": list(SHAPES)},
         "mark": {"color": colour("soft")},
         "rule": {"color": colour("soft")},

@@ -4,15 +4,30 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from study.report.charts.figure import Legend
+from study.report.parts.figure import Legend
+from study.report.parts.table import Column
 from study.report.results import Results, level_key
+
+
+def ordered_levels(results: Results) -> list[str]:
+    """The keys of the factor of interest's levels, the control first."""
+    return sorted(results.focus.levels, key=lambda level: level != results.control)
 
 
 def ordered_labels(results: Results) -> list[str]:
     """The labels of the factor of interest's levels, the control first."""
-    focus = results.focus
-    levels = sorted(focus.levels, key=lambda level: level != results.control)
-    return [focus.label(level) for level in levels]
+    return [results.arm(level) for level in ordered_levels(results)]
+
+
+def arms_of(results: Results, table: pd.DataFrame) -> list[str]:
+    """The labels among `table`'s arms, the control first."""
+    present = set(table["arm"])
+    return [label for label in ordered_labels(results) if label in present]
+
+
+def arm_column(results: Results) -> Column:
+    """The first column of a table with a row an arm."""
+    return Column(results.focus.title.capitalize(), words=True)
 
 
 def arm_legend(results: Results, labels: Sequence[str] | None = None) -> tuple[Legend, ...]:
@@ -30,9 +45,8 @@ def plain_legend(labels: Sequence[str]) -> tuple[Legend, ...]:
 
 def labelled(results: Results, table: pd.DataFrame) -> pd.Series:
     """The label of the factor of interest, row by row."""
-    return table[results.focus.name].map(
-        {value: results.focus.label(value) for value in table[results.focus.name].unique()}
-    )
+    column = table[results.focus.name]
+    return column.map({value: results.arm(value) for value in column.unique()})
 
 
 def cell_labels(results: Results, table: pd.DataFrame) -> pd.Series:

@@ -11,7 +11,6 @@ class Column:
     title: str
     words: bool = False
     wide: bool = False
-    hint: str = ""
 
 
 @dataclass(frozen=True)
@@ -22,13 +21,16 @@ class Cell:
     shade: float = 0.0
 
 
+Entries = tuple[Cell, ...]
+
+
 @dataclass(frozen=True)
 class Group:
     """Rows under a common heading; `position` is the series whose swatch stands before it, None for none."""
 
     title: str
     position: int | None
-    rows: tuple[tuple[Cell, ...], ...]
+    rows: tuple[Entries, ...]
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,15 @@ class Table:
     broad: bool = False
 
 
-def plain(rows: Sequence[tuple[Cell, ...]]) -> tuple[Group, ...]:
-    """The rows without a heading."""
-    return (Group("", None, tuple(rows)),)
+def plain(
+    key: str, title: str, caption: str, columns: Sequence[Column], rows: Sequence[Entries], broad: bool = False
+) -> Table | None:
+    """A table of rows without headings; None without a row."""
+    groups = (Group("", None, tuple(rows)),)
+    return Table(key, title, caption, tuple(columns), groups, broad) if rows else None
 
 
-def entries(*values: object) -> tuple[Cell, ...]:
+def entries(*values: object) -> Entries:
     """A row: whole numbers with commas, None as a dash, everything else as it is."""
     return tuple(Cell("–" if v is None or v == "" else f"{v:,}" if isinstance(v, int) else str(v)) for v in values)
 
@@ -57,5 +62,4 @@ def entries(*values: object) -> tuple[Cell, ...]:
 def facts(key: str, title: str, caption: str, rows: Sequence[tuple[str, str]]) -> Table | None:
     """A list of facts, those that are known; None if none is."""
     kept = [(Cell(name), Cell(value)) for name, value in rows if value]
-    columns = (Column("", words=True), Column("", words=True))
-    return Table(key, title, caption, columns, plain(kept)) if kept else None
+    return plain(key, title, caption, (Column("", words=True), Column("", words=True)), kept)

@@ -5,23 +5,27 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import accuracy_axis, error_axis, error_of, positive_axis, value_axis
-from study.report.charts.figure import HIGHLIGHT, LIT, Figure, Panel, finished
-from study.report.charts.labels import arm_legend, cell_labels, cell_order, columns, labelled, ordered_labels
-from study.report.charts.marks import arm_colour, row, row_labels, small_multiples
+from study.report.format import optional, plural, sentence
+from study.report.parts.axes import accuracy_axis, error_axis, error_of, positive_axis, value_axis
+from study.report.parts.figure import HIGHLIGHT, LIT, Figure, Panel, grid
+from study.report.parts.labels import arm_legend, arms_of, cell_labels, cell_order, columns, labelled
+from study.report.parts.marks import arm_colour, row, row_labels, small_multiples, tooltip
+from study.report.parts.section import Section, made
 from study.report.results import Results
-from study.report.text import optional, plural, sentence
+from study.report.verdict import Verdict
 
 ROW_HEIGHT = 44
 STATES = ("in range", "below the axis", "diverged")
 SHAPES = ("circle", "triangle-left", "cross")
 
 
-def every_run(results: Results) -> Figure | None:
+def section(results: Results, verdict: Verdict) -> Section | None:
+    return made("runs", "Every run", [every_run(results)])
+
+
+def every_run(results: Results) -> Figure:
     """All runs, on up to three axes to switch between."""
     frame = _frame(results)
-    if frame.empty:
-        return None
     low = _zoom(results, frame)
     views = _views(results, frame, low)
     block = results.block
@@ -46,7 +50,6 @@ def every_run(results: Results) -> Figure | None:
         variants={name: (panel,) for name, panel in views.items()},
         data={"runs": frame},
         download="runs_table",
-        legend_field="arm",
         legend=arm_legend(results),
         blocks=results.block is not None,
     )
@@ -73,11 +76,8 @@ def _views(results: Results, frame: pd.DataFrame, low: float | None) -> dict[str
 
 
 def _frame(results: Results) -> pd.DataFrame:
-    """The runs, and the median of each cell; empty if there is no table of runs."""
+    """The runs, and the median of each cell."""
     runs = results.runs
-    columns_ = results.outcome
-    if runs is None or not {*columns_, results.focus.name} <= set(runs.columns):
-        return pd.DataFrame()
     frame = pd.DataFrame({"arm": labelled(results, runs), "cell": cell_labels(results, runs)})
     blocks = runs[results.block] if results.block in runs else pd.Series(range(len(runs)), index=runs.index)
     order = {
@@ -86,18 +86,18 @@ def _frame(results: Results) -> pd.DataFrame:
     frame["block"] = blocks.astype(str)
     frame["lane"] = blocks.map(order) / (len(order) - 1) if len(order) > 1 else 0.5
     if results.counts:
-        successes, trials = columns_
+        successes, trials = results.outcome
         frame["outcome"] = 100.0 * runs[successes] / runs[trials]
         frame["error"] = error_of(frame["outcome"], runs[trials])
     else:
-        frame["outcome"] = runs[columns_[0]]
+        frame["outcome"] = runs[results.outcome[0]]
     diverged = runs["status"].eq("diverged") if "status" in runs else pd.Series(False, index=runs.index)
     frame["status"] = diverged.map({True: "diverged", False: "ok"})
     frame["state"] = diverged.map({True: STATES[2], False: STATES[0]})
     frame["words"] = [optional(None if pd.isna(v) else v, results.response.value) for v in frame["outcome"]]
     medians = pd.DataFrame(
         {
-            "arm": [results.focus.label(row["levels"][results.focus.name]) for row in results.cells],
+            "arm": [results.arm(row["levels"][results.focus.name]) for row in results.cells],
             "cell": [results.cell_label(row["levels"]) for row in results.cells],
             "outcome": [row["median"] for row in results.cells],
         }
@@ -108,7 +108,7 @@ def _frame(results: Results) -> pd.DataFrame:
 
 
 def _panel(results: Results, frame: pd.DataFrame, field: str, look: dict[str, Any]) -> Panel:
-    order = [label for label in ordered_labels(results) if label in set(frame["arm"])]
+    order = arms_of(results, frame)
     cells = cell_order(results, frame["cell"])
     y = row("arm", order)
     lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-1.15, 1.2]))
@@ -116,13 +116,7 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, look: dict[str, An
     title = results.response.title + (", spaced by log error" if field == "error" else "")
     if not results.counts:
         title += f" ({results.response.toward('right', 'left')})"
-    tooltip = [
-        alt.Tooltip("block:N", title=results.block or "run"),
-        alt.Tooltip("words:N", title=results.response.name),
-        alt.Tooltip("arm:N", title=results.focus.title),
-        alt.Tooltip("cell:N", title="cell"),
-        alt.Tooltip("status:N", title="status"),
-    ]
+    tips = {"block:N": results.unit, "words:N": results.response.name, "arm:N": results.focus.title}
     runs = alt.Chart().transform_filter("datum.kind === 'run'")
     dots = runs.mark_point(filled=True, cursor="pointer").properties(name="dots")
     medians = alt.Chart().transform_filter("datum.kind === 'median'")
@@ -138,11 +132,11 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, look: dict[str, An
             shape=alt.Shape("zoomed_state:N" if field == "zoomed" else "state:N", scale=states, legend=None),
             opacity=alt.condition(LIT, alt.value(0.8), alt.value(0.1)),
             size=alt.condition(f"datum.block === {HIGHLIGHT}", alt.value(90), alt.value(26)),
-            tooltip=tooltip,
+            tooltip=tooltip(tips | {"cell:N": "cell", "status:N": "status"}),
         ),
     ).properties(height=alt.Step(ROW_HEIGHT))
     chart = small_multiples(layers, "cell", cells, "runs")
-    return finished(chart, facets=len(cells), columns=columns(results), narrowest=230)
+    return grid(chart, columns(results), 230, legend="arm")
 
 
 def _zoom(results: Results, frame: pd.DataFrame) -> float | None:
@@ -153,7 +147,7 @@ def _zoom(results: Results, frame: pd.DataFrame) -> float | None:
     if not results.counts:
         return None
     values = frame.loc[frame["kind"] == "run", "outcome"]
-    kept = values[values >= 100.0 * (results.collapse_below or 0.0)].sort_values()
+    kept = values[values >= 100.0 * (results.analysis["plan"]["collapse_below"] or 0.0)].sort_values()
     if kept.empty or kept.iloc[0] - values.min() < 2.0 * (kept.max() - kept.iloc[0]):
         return None
     low = kept.iloc[int(0.02 * len(kept))]
@@ -169,7 +163,7 @@ def _alternative(results: Results) -> str:
     parts = []
     for row_ in results.cells:
         low, median, high = (optional(row_[key], results.response.value) for key in ("min", "median", "max"))
-        name = results.focus.label(row_["levels"][results.focus.name])
+        name = results.arm(row_["levels"][results.focus.name])
         where = results.cell_label(row_["levels"])
         parts.append(f"{name}, {where}: {plural(row_['runs'], 'run')}, {low} to {high}, median {median}")
     return f"{sentence(results.response.name)} of every run by cell. {'; '.join(parts)}."

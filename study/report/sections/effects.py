@@ -1,4 +1,5 @@
-"""The main figure: differences from the control with their intervals, and the margin that matters."""
+"""How large is the difference? The contrasts with their intervals and the margin: overall, in cells, tuned, and on new
+images."""
 
 import math
 from collections.abc import Sequence
@@ -7,16 +8,36 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.charts.axes import ratio_axis, signed_axis
-from study.report.charts.figure import Figure, finished
-from study.report.charts.labels import arm_legend, columns
-from study.report.charts.marks import arm_colour, arm_shape, row, row_labels, row_words, small_multiples, vertical
-from study.report.results import Results, Row
-from study.report.text import THIN, times
+from study.report.format import THIN, difference, interval, p_value, ratio, share, span, times, with_bounds
+from study.report.parts.axes import ratio_axis, signed_axis
+from study.report.parts.figure import Figure, grid, panel
+from study.report.parts.labels import arm_column, arm_legend, cell_order, columns
+from study.report.parts.marks import (
+    MARK,
+    arm_colour,
+    arm_shape,
+    dots,
+    interval_rows,
+    row,
+    row_labels,
+    row_words,
+    small_multiples,
+    tooltip,
+    vertical,
+)
+from study.report.parts.section import Section, made
+from study.report.parts.table import Column, Table, entries, plain
+from study.report.results import Results, Row, level_key
+from study.report.verdict import Verdict
 
 ROW_HEIGHT = 46
-MARK = 9
-"""How far a row's marks lie below its middle, and its words above it, in pixels."""
+
+
+def section(results: Results, verdict: Verdict) -> Section | None:
+    if not verdict.arms:
+        return None
+    items = (overall(results), by_cell(results), scopes(results), tuned(results), choices(results))
+    return made("effects", "How large is the difference?", items)
 
 
 def overall(results: Results) -> Figure | None:
@@ -25,21 +46,20 @@ def overall(results: Results) -> Figure | None:
     if frame.empty:
         return None
     title = f"Difference in {results.response.name}" + (", near the margin" if results.margin else "")
-    panels = [finished(_zoomed(results, frame, alt.NamedData("effects")), title=title, reserve=190)]
+    panels = [panel(_zoomed(results, frame, alt.NamedData("effects")), title, reserve=190)]
     data = {"effects": frame}
     odds = _odds_frame(results)
     if not odds.empty:
         data["odds"] = odds
-        title = f"Odds of an error, as a multiple of {results.focus.label(results.control)}"
-        panels.append(finished(_ratios(results, odds), title=title, reserve=140))
+        title = f"Odds of an error, as a multiple of {results.arm(results.control)}"
+        panels.append(panel(_ratios(results, odds), title, reserve=140))
     return Figure(
         key="effects",
-        title=f"Difference from {results.focus.label(results.control)}, overall",
+        title=f"Difference from {results.arm(results.control)}, overall",
         caption=_caption(results, frame),
         alternative=_alternative(results, frame),
         variants={"": tuple(panels)},
         data=data,
-        download="effects",
     )
 
 
@@ -49,27 +69,24 @@ def by_cell(results: Results) -> Figure | None:
     if frame.empty or frame["cell"].nunique() < 2:
         return None
     frame["words"] = frame["short"]
-    present = set(frame["cell"])
-    cells = [label for label in map(results.cell_label, results.cell_grid()) if label in present]
+    cells = cell_order(results, frame["cell"])
     chart = small_multiples(_zoomed(results, frame, alt.Undefined), "cell", cells, "cell_effects")
     return Figure(
         key="effects-by-cell",
         title="The same inside each cell",
         caption="Each small panel holds one combination of the other factors. " + _caption(results, frame),
         alternative=_alternative(results, frame),
-        variants={"": (finished(chart, facets=len(cells), columns=columns(results), narrowest=230, reserve=75),)},
+        variants={"": (grid(chart, columns(results), 230, legend="arm", reserve=75),)},
         data={"cell_effects": frame},
-        download="cell_effects",
-        legend_field="arm",
         legend=arm_legend(results, list(frame["arm"].unique())),
     )
 
 
 def tuned(results: Results) -> Figure | None:
     """Each arm at its own best level of a factor."""
-    found = results.objects.get("tuned")
-    frame = _frame(results, found["contrasts"] if found else ())
-    if found is None or frame.empty:
+    found = results.found("tuned")
+    frame = _frame(results, found.get("contrasts", ()))
+    if frame.empty:
         return None
     title = next((factor.title for factor in results.others if factor.name == found["factor"]), str(found["factor"]))
     return Figure(
@@ -77,14 +94,77 @@ def tuned(results: Results) -> Figure | None:
         title=f"Each arm at its own best {title}",
         caption=(
             f"Every arm, the control too, takes the {title} with which it does best on the validation images of one "
-            f"half of the {results.block or 'run'}s and is scored on the other half, so no run is judged at a level "
+            f"half of the {results.unit}s and is scored on the other half, so no run is judged at a level "
             f"that it helped to choose. " + _caption(results, frame)
         ),
         alternative=_alternative(results, frame),
-        variants={"": (finished(_zoomed(results, frame, alt.NamedData("tuned")), reserve=190, widest=640),)},
+        variants={"": (panel(_zoomed(results, frame, alt.NamedData("tuned")), reserve=190, widest=640),)},
         data={"tuned": frame},
-        download="tuned",
     )
+
+
+def scopes(results: Results) -> Table | None:
+    """The differences on these test images, and on new images too."""
+    found = results.found("images")
+    rows = []
+    for row_ in found.get("contrasts", ()):
+        here, new = row_.get("these_images"), row_.get("new_images_too")
+        if here and new and here["se"] is not None:
+            pairs = row_.get("mcnemar") or {}
+            rows.append(
+                entries(
+                    results.arm(row_["level"]),
+                    f"{difference(row_['estimate_pp'])}{THIN}pp",
+                    interval(here["ci_low"], here["ci_high"]),
+                    interval(new["ci_low"], new["ci_high"]),
+                    p_value(new["p"]),
+                    f"{pairs['better']:,} / {pairs['worse']:,} of {pairs['pairs']:,}" if pairs else None,
+                )
+            )
+    headings = (
+        arm_column(results),
+        Column("Difference"),
+        Column("On these images", wide=True),
+        Column("On new images too"),
+        Column("p, new images", wide=True),
+        Column("Pairs better / worse", wide=True),
+    )
+    caption = (
+        f"Unadjusted intervals for new {results.unit}s scored on these {found.get('images', 0):,} test images, "
+        f"and for new {results.unit}s on new images of the same kind (both random; multi-reader multi-case "
+        "analysis). Pairs: single runs of the same cell that McNemar's test tells apart, for and against."
+    )
+    return plain("scopes", "On this test set, and on new images", caption, headings, rows)
+
+
+def choices(results: Results) -> Table | None:
+    """Which level each arm chose when it was tuned."""
+    found = results.found("tuned")
+    factor = next((factor for factor in results.others if factor.name == found.get("factor")), None)
+    if factor is None:
+        return None
+    rows = []
+    for row_ in found["choices"]:
+        shares = {level_key(level): value for level, value in row_["shares"].items()}
+        rows.append(
+            entries(
+                results.arm(row_["arm"]),
+                results.cell_label(row_["cell"]),
+                factor.label(row_["best"]),
+                *(share(shares.get(level, 0.0)) for level in factor.levels),
+            )
+        )
+    headings = (
+        arm_column(results),
+        Column("Cell", words=True),
+        Column("Best"),
+        *(Column(label, wide=True) for label in factor.labels),
+    )
+    caption = (
+        f"How often each {factor.title} was chosen, over {found['splits']} random halvings, and the choice on all "
+        f"{results.block}s."
+    )
+    return plain("choices", f"The {factor.title} each arm chose", caption, headings, rows)
 
 
 def window(rows: Sequence[tuple[float, float | None, float | None]], margin: float | None) -> tuple[float, float]:
@@ -104,8 +184,7 @@ def window(rows: Sequence[tuple[float, float | None, float | None]], margin: flo
 
 
 def _frame(results: Results, rows: Sequence[Row]) -> pd.DataFrame:
-    """The contrasts on the margin's scale, as drawn: cut off at the ends of the axis. Contrasts unknown are left "
-    "out."""
+    """The known contrasts on the margin's scale, as drawn: cut off at the ends of the axis."""
     rows = [r for r in rows if r["scale"] == results.difference_scale and r["estimate"] is not None]
     if not rows:
         return pd.DataFrame()
@@ -118,13 +197,13 @@ def _frame(results: Results, rows: Sequence[Row]) -> pd.DataFrame:
         table.append(
             {
                 "cell": results.cell_label(r.get("cell", {})),
-                "arm": results.focus.label(r["level"]),
+                "arm": results.arm(r["level"]),
                 "difference": r["estimate"],
                 "low": r["ci_low"],
                 "high": r["ci_high"],
                 "verdict": r["verdict"],
                 "short": value,
-                "words": f"{value} ({bounds})" if bounds else value,
+                "words": with_bounds(value, bounds),
                 "interval": bounds or "none",
                 "at": min(max(r["estimate"], low), high),
                 "from": min(max(r["ci_low"], low), high) if known else low,
@@ -146,25 +225,23 @@ def _zoomed(results: Results, frame: pd.DataFrame, data: Any) -> alt.LayerChart:
     hint = f" ({results.response.toward('right', 'left')})" if data is not alt.Undefined else ""
     scale = alt.Scale(domain=[low, high], nice=False)
     x = alt.X("at:Q", title=f"{results.response.difference_title}{hint}", scale=scale, axis=signed_axis())
-    tooltip = [
-        alt.Tooltip("arm:N", title=results.focus.title),
-        *([alt.Tooltip("cell:N", title="cell")] if frame["cell"].nunique() > 1 else []),
-        alt.Tooltip("short:N", title="difference"),
-        alt.Tooltip("interval:N", title="interval"),
-        alt.Tooltip("verdict:N", title="conclusion"),
-    ]
+    cell = {"cell:N": "cell"} if frame["cell"].nunique() > 1 else {}
+    words = {"short:N": "difference", "interval:N": "interval", "verdict:N": "conclusion"}
+    tips = tooltip({"arm:N": results.focus.title, **cell, **words})
     base = alt.Chart(data)
-    band = alt.Chart(alt.InlineData(values=[{"at": -(results.margin or 0.0), "end": results.margin}]))
-    layers: list[Any] = [band.mark_rect(style="band").encode(x=x, x2="end:Q")] if results.margin else []
+    layers: list[Any] = []
+    if results.margin:
+        band = alt.Chart(alt.InlineData(values=[{"at": -results.margin, "end": results.margin}]))
+        layers.append(band.mark_rect(style="band").encode(x=x, x2="end:Q"))
     bars = base.transform_filter("datum.drawn").mark_rule(strokeWidth=3, yOffset=MARK, strokeCap="round")
-    layers += [vertical(0.0, "zero"), bars.encode(x=alt.X("from:Q"), x2="to:Q", y=y, color=colour)]
-    inside = base.transform_filter("datum.place === 'inside'")
-    points = inside.mark_point(filled=True, size=110, opacity=1, yOffset=MARK)
-    layers.append(points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip))
+    layers += [vertical(0.0), bars.encode(x=alt.X("from:Q"), x2="to:Q", y=y, color=colour)]
+    points = dots(base.transform_filter("datum.place === 'inside'"), 110, yOffset=MARK)
+    layers.append(points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tips))
     for side in ("left", "right"):
         beyond = base.transform_filter(f"datum.place === '{side}'")
-        arrows = beyond.mark_point(filled=True, size=120, opacity=1, yOffset=MARK, shape=f"triangle-{side}")
-        layers.append(arrows.encode(x=x, y=y, color=colour, tooltip=tooltip))
+        layers.append(
+            dots(beyond, 120, yOffset=MARK, shape=f"triangle-{side}").encode(x=x, y=y, color=colour, tooltip=tips)
+        )
     layers += [*row_labels(order, -MARK), *row_words(data, order, -MARK)]
     return alt.layer(*layers).properties(height=alt.Step(ROW_HEIGHT))
 
@@ -174,41 +251,30 @@ def _odds_frame(results: Results) -> pd.DataFrame:
     for r in results.contrasts:
         if r["scale"] != "log_odds" or r["estimate"] is None:
             continue
-        ratio, low, high = (None if r[key] is None else math.exp(r[key]) for key in ("estimate", "ci_low", "ci_high"))
-        assert ratio is not None
-        bounds = f" ({times(low)} to {times(high)})" if low is not None and high is not None else ""
+        at = math.exp(r["estimate"])
+        low, high = (None if r[key] is None else math.exp(r[key]) for key in ("ci_low", "ci_high"))
         table.append(
             {
-                "arm": results.focus.label(r["level"]),
-                "ratio": ratio,
+                "arm": results.arm(r["level"]),
+                "ratio": at,
                 "low": low,
                 "high": high,
-                "from": ratio if low is None else low,
-                "to": ratio if high is None else high,
-                "short": f"{times(ratio)}×",
-                "words": f"{times(ratio)}×{bounds}",
+                "from": at if low is None else low,
+                "to": at if high is None else high,
+                "short": ratio(at),
+                "words": with_bounds(ratio(at), span(low, high, times)),
             }
         )
     return _in_order(results, pd.DataFrame(table)) if table else pd.DataFrame()
 
 
 def _ratios(results: Results, frame: pd.DataFrame) -> alt.LayerChart:
-    order = list(frame["arm"])
-    y, colour = row("arm", order), arm_colour(results)
     look = ratio_axis(frame["from"].min(), frame["to"].max())
     look["scale"].reverse = True
     x = alt.X("ratio:Q", title="Odds ratio of an error, log scale (right is better)", **look)
-    tooltip = [alt.Tooltip("arm:N", title=results.focus.title), alt.Tooltip("words:N", title="odds ratio")]
-    data = alt.NamedData("odds")
-    bars = alt.Chart(data).mark_rule(strokeWidth=3, yOffset=MARK, strokeCap="round")
-    points = alt.Chart(data).mark_point(filled=True, size=110, opacity=1, yOffset=MARK)
-    return alt.layer(
-        vertical(1.0, "zero"),
-        bars.encode(x=alt.X("from:Q"), x2="to:Q", y=y, color=colour),
-        points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip),
-        *row_labels(order, -MARK),
-        *row_words(data, order, -MARK),
-    ).properties(height=alt.Step(ROW_HEIGHT))
+    tips = {"arm:N": results.focus.title, "words:N": "odds ratio"}
+    rows = interval_rows(results, "odds", list(frame["arm"]), x, ("from", "to"), tips)
+    return alt.layer(vertical(1.0), *rows).properties(height=alt.Step(ROW_HEIGHT))
 
 
 def _in_order(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
@@ -217,9 +283,8 @@ def _in_order(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _caption(results: Results, frame: pd.DataFrame) -> str:
-    bars = f"{100 * (1 - results.alpha):g}{THIN}% intervals"
     together = " that hold for all of them at once" if results.simultaneous and len(frame) > 1 else ""
-    text = f"Points are estimates, bars are {bars}{together}."
+    text = f"Points are estimates, bars are {results.level} intervals{together}."
     if results.margin:
         margin = results.response.margin(results.margin)
         text += f" The shaded band is the margin, {margin}: differences inside it do not matter."
@@ -234,4 +299,4 @@ def _alternative(results: Results, frame: pd.DataFrame) -> str:
         f"{r.arm}{f', {r.cell}' if where else ''}: {r.short}, interval {r.interval}"
         for r in frame[["arm", "cell", "short", "interval"]].itertuples()
     ]
-    return f"Differences from {results.focus.label(results.control)}. {'; '.join(parts)}."
+    return f"Differences from {results.arm(results.control)}. {'; '.join(parts)}."

@@ -3,7 +3,6 @@
   "use strict";
   const report = JSON.parse(document.getElementById("report-data").textContent);
   const drawn = new Map(); // figure key -> views on the page
-  const GAP = 28; // between small multiples, as in the configuration
   let followed = null;
 
   const rowsOf = (() => {
@@ -18,34 +17,22 @@
     };
   })();
 
-  // The panel's specification for a width in pixels: small multiples wrap, labels get the room that is left.
-  function fitted(figure, panel, width) {
+  // The panel's specification for a width in pixels, and how it starts: small multiples wrap.
+  function laidOut(figure, panel, width, start) {
     const spec = structuredClone(panel.spec);
     spec.datasets = { ...spec.datasets };
     for (const name of figure.tables) spec.datasets[name] = rowsOf(name).map((row) => ({ ...row }));
     if (panel.widest) width = Math.min(width, panel.widest);
-    let inner = width - 14;
-    if (panel.facets) {
-      let columns = Math.min(panel.columns, panel.facets);
-      const each = () => Math.floor((width - 16 - (columns - 1) * GAP) / columns) - panel.axis;
-      while (columns > 1 && each() + panel.axis < panel.narrowest) columns -= 1;
-      inner = each();
-      spec.columns = columns;
-      // A heading that is too long for its panel goes on several lines, of so many characters.
-      const most = Math.max(8, Math.floor(inner / 8));
-      const pieces = `replace(datum.label, regexp(' · ', 'g'), '\\n')`;
-      const lines = `split(trim(replace(${pieces}, regexp('(.{1,${most}})(\\\\s+|$)', 'g'), '$1\\n')), '\\n')`;
-      const longest = rowsOf(spec.data.name).reduce((length, row) => Math.max(length, String(row[spec.facet.field] ?? "").length), 0);
-      spec.facet.header = { labelLimit: inner, ...(longest > most ? { labelExpr: lines } : {}) };
+    const step = panel.steps.find((one) => width >= one.from);
+    const inner = Math.floor((width - step.taken) / step.columns);
+    if (spec.facet) {
+      spec.columns = step.columns;
       spec.spec.width = inner;
     } else {
       spec.width = inner;
     }
-    const narrow = inner < 400;
-    for (const parameter of spec.params || []) {
-      if (parameter.name === "room") parameter.value = Math.max(0.5 * inner, inner - (narrow ? Math.min(panel.reserve, 80) : panel.reserve));
-      if (parameter.name === "narrow") parameter.value = narrow;
-      if (parameter.name === "highlight") parameter.value = followed;
+    for (const parameter of spec.params) {
+      if (parameter.name in start) parameter.value = start[parameter.name];
     }
     return spec;
   }
@@ -64,12 +51,12 @@
     const options = { actions: false, renderer: "svg", defaultStyle: false, config: report.config.page };
     for (const [i, panel] of variantOf(element, figure).entries()) {
       const width = charts[i].clientWidth;
-      let { view } = await vegaEmbed(charts[i], fitted(figure, panel, width), options);
+      let { view } = await vegaEmbed(charts[i], laidOut(figure, panel, width, { highlight: followed }), options);
       // Labels may reach beyond the plot; what they need is taken from it.
       const beyond = charts[i].querySelector("svg").viewBox.baseVal.width - width;
       if (beyond > 1) {
         view.finalize();
-        ({ view } = await vegaEmbed(charts[i], fitted(figure, panel, width - Math.ceil(beyond)), options));
+        ({ view } = await vegaEmbed(charts[i], laidOut(figure, panel, width - Math.ceil(beyond), { highlight: followed }), options));
       }
       // The figure has its numbers in words; the single marks would only be noise to a screen reader.
       charts[i].querySelector("svg").setAttribute("aria-hidden", "true");
@@ -141,27 +128,12 @@
     return [keys, ...rows.map((row) => keys.map((key) => row[key]))].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
   }
 
-  // The page's legend stands above the panels; a picture carries its own.
-  function withLegend(part, field) {
-    if (!field || typeof part !== "object" || part === null) return;
-    for (const [name, value] of Object.entries(part)) {
-      if (name === "datasets") continue;
-      if (value && value.field === field && value.legend === null) value.legend = { orient: "top", title: null, columns: 3, labelLimit: 0, symbolSize: 70, symbolOpacity: 1 };
-      withLegend(value, field);
-    }
-  }
-
   // A picture is drawn anew, off the page: light, opaque, with fonts that every system has, at a width fit for print.
   async function forPrint(element) {
     const figure = report.figures[element.dataset.figure];
     const views = [];
     for (const panel of variantOf(element, figure)) {
-      const spec = fitted(figure, panel, panel.facets > 1 ? 960 : 560);
-      // Of bands and single runs, those that are followed.
-      for (const [name, rows] of Object.entries(spec.datasets)) {
-        if (rows.some((row) => row.kind === "band")) spec.datasets[name] = rows.filter((row) => row.kind === "band" || row.block === followed);
-      }
-      withLegend(spec, figure.legend);
+      const spec = laidOut(figure, panel, panel.printed, { highlight: followed, still: true });
       if (panel.title) spec.title = { text: panel.title, anchor: "start", fontSize: 13 };
       const options = { actions: false, renderer: "svg", defaultStyle: false, tooltip: false, config: report.config.export };
       views.push((await vegaEmbed(document.createElement("div"), spec, options)).view);
@@ -187,7 +159,7 @@
       const all = `<svg xmlns="http://www.w3.org/2000/svg" width="${left}" height="${height}" viewBox="0 0 ${left} ${height}">${panels.join("")}</svg>`;
       save(new Blob([all], { type: "image/svg+xml" }), name);
     } else {
-      const panels = await Promise.all(views.map((view) => view.toCanvas(2.25)));
+      const panels = await Promise.all(views.map((view) => view.toCanvas(report.config.scale)));
       const all = document.createElement("canvas");
       all.width = panels.reduce((sum, panel) => sum + panel.width, 0);
       all.height = Math.max(...panels.map((panel) => panel.height));

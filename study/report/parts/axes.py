@@ -7,6 +7,8 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
+RATIO = "format(datum.value, ',~r') + '×'"
+
 
 def error_axis(percent: Sequence[float]) -> dict[str, Any]:
     """Scale and axis for errors in per cent, spaced by their logarithm and labelled with the accuracy; right is better.
@@ -17,58 +19,75 @@ def error_axis(percent: Sequence[float]) -> dict[str, Any]:
     ticks = [tick for tick in _one_two_five(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
     if len(ticks) < 3:
         ticks = _even(low, high)
+    label = "format(100 - datum.value, '~r') + '\u202f%'"
     return {
         "scale": alt.Scale(type="log", domain=[low, high], reverse=True, nice=False, clamp=True),
-        "axis": alt.Axis(
-            values=thinned(ticks, low, high, 8),
-            labelExpr="format(100 - datum.value, '~r') + '\u202f%'",
-            labelOverlap="greedy",
-            grid=True,
-            ticks=False,
-            domain=False,
-        ),
+        "axis": _axis(values=thinned(ticks, low, high, 8), labelExpr=label, grid=True),
     }
 
 
 def accuracy_axis(low: float, high: float) -> dict[str, Any]:
     """Scale and axis for accuracies in per cent, evenly spaced."""
+    label = "format(datum.value, '~r') + '\u202f%'"
     return {
         "scale": alt.Scale(domain=[low, high], nice=False, clamp=True),
-        "axis": alt.Axis(
-            labelExpr="format(datum.value, '~r') + '\u202f%'",
-            tickCount=5,
-            labelOverlap="greedy",
-            grid=True,
-            ticks=False,
-            domain=False,
-        ),
+        "axis": _axis(labelExpr=label, tickCount=5, grid=True),
     }
 
 
 def value_axis(low: float, high: float) -> dict[str, Any]:
     """Scale and axis for a number in a unit of its own, evenly spaced."""
     room = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
-    return {
-        "scale": alt.Scale(domain=[low - room, high + room], nice=False, clamp=True),
-        "axis": alt.Axis(tickCount=5, labelOverlap="greedy", grid=True, ticks=False, domain=False),
-    }
+    scale = alt.Scale(domain=[low - room, high + room], nice=False, clamp=True)
+    return {"scale": scale, "axis": _axis(tickCount=5, grid=True)}
 
 
 def ratio_axis(low: float, high: float, *, most: int = 7) -> dict[str, Any]:
     """Scale and axis for a positive factor on a log scale, 1 among the ticks."""
-    low, high = min(low, 1.0), max(high, 1.0)
-    low, high = _widened(low, high)
+    low, high = _widened(min(low, 1.0), max(high, 1.0))
     return {
         "scale": alt.Scale(type="log", domain=[low, high], nice=False),
+        "axis": _axis(values=ratio_ticks(low, high, most), labelExpr=RATIO, grid=True),
+    }
+
+
+def positive_axis(low: float, high: float) -> dict[str, Any]:
+    """Scale and axis for a positive quantity on a log scale with round ticks."""
+    low, high = _widened(low, high)
+    ticks = thinned(_one_two_five(low, high), low, high, 9)
+    return {
+        "scale": alt.Scale(type="log", domain=[low, high], nice=False),
+        "axis": _axis(values=ticks, labelExpr="format(datum.value, ',~r')"),
+    }
+
+
+def panel_axis(ratios: bool, **look: Any) -> dict[str, Any]:
+    """Scale and axis of an effect for a panel with a range of its own: of differences, or of odds ratios of errors, on
+    a log scale with the better ones to the right."""
+    if not ratios:
+        return {"scale": alt.Scale(zero=False, nice=False, padding=10), "axis": signed_axis(**look)}
+    return {
+        "scale": alt.Scale(type="log", reverse=True, nice=False, padding=10),
         "axis": alt.Axis(
-            values=ratio_ticks(low, high, most),
-            labelExpr="format(datum.value, ',~r') + '×'",
+            labelExpr=RATIO,
             labelOverlap="greedy",
-            grid=True,
+            labelSeparation=14,
+            grid=False,
             ticks=False,
-            domain=False,
+            **({"labelBound": True} | look),
         ),
     }
+
+
+def signed_axis(**look: Any) -> alt.Axis:
+    """Axis of a difference: a sign before every number but 0."""
+    return _axis(labelExpr="datum.value === 0 ? '0' : format(datum.value, '+~r')", tickCount=5, **look)
+
+
+def upright(width: int) -> dict[str, Any]:
+    """The looks of a vertical axis of a small multiple: so many pixels for the labels of each, so that panels with
+    scales of their own still stand in line."""
+    return {"labelBound": True, "minExtent": width, "maxExtent": width}
 
 
 def epochs(last: int) -> alt.X:
@@ -85,50 +104,6 @@ def whole_ticks(low: int, high: int, most: int = 6) -> list[int]:
     """Round whole numbers from `low` to `high`, at most `most`."""
     step = next(s * 10**k for k in range(10) for s in (1, 2, 5) if (high - low) / (s * 10**k) <= most - 1)
     return list(range(math.ceil(low / step) * step, high + 1, step))
-
-
-def positive_axis(low: float, high: float, unit: str = "", **look: Any) -> dict[str, Any]:
-    """Scale and axis for a positive quantity on a log scale with round ticks."""
-    low, high = _widened(low, high)
-    return {
-        "scale": alt.Scale(type="log", domain=[low, high], nice=False),
-        "axis": alt.Axis(
-            values=thinned(_one_two_five(low, high), low, high, 9),
-            labelExpr=f"format(datum.value, ',~r') + '{unit}'",
-            labelOverlap="greedy",
-            ticks=False,
-            domain=False,
-            **look,
-        ),
-    }
-
-
-def panel_ratio_axis(**look: Any) -> dict[str, Any]:
-    """Scale and axis of an odds ratio of errors for a panel with a range of its own: log scale, better to the right."""
-    return {
-        "scale": alt.Scale(type="log", reverse=True, nice=False, padding=10),
-        "axis": alt.Axis(
-            labelExpr="format(datum.value, ',~r') + '×'",
-            labelOverlap="greedy",
-            labelSeparation=14,
-            labelBound=True,
-            grid=False,
-            ticks=False,
-            **look,
-        ),
-    }
-
-
-def signed_axis(**look: Any) -> alt.Axis:
-    """Axis of a difference: a sign before every number but 0."""
-    return alt.Axis(
-        labelExpr="datum.value === 0 ? '0' : format(datum.value, '+~r')",
-        tickCount=5,
-        labelOverlap="greedy",
-        ticks=False,
-        domain=False,
-        **look,
-    )
 
 
 def ratio_ticks(low: float, high: float, most: int = 7) -> list[float]:
@@ -156,6 +131,10 @@ def thinned(ticks: Sequence[float], low: float, high: float, most: int, keep: fl
 def error_of(accuracy: pd.Series, trials: pd.Series | int) -> pd.Series:
     """Errors in per cent for a log axis: no error at all is drawn as half an error."""
     return (100.0 - accuracy).clip(lower=50.0 / trials)
+
+
+def _axis(**look: Any) -> alt.Axis:
+    return alt.Axis(labelOverlap="greedy", ticks=False, domain=False, **look)
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:

@@ -1,1 +1,0 @@
-"""Charts: each module turns results into figures, one question a module."""

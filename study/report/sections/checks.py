@@ -1,0 +1,224 @@
+"""Checks of what the tests assume, what missing runs could change, and the control against itself."""
+
+import altair as alt
+import pandas as pd
+
+from study.report.format import THIN, listing, number, optional, p_value, significant
+from study.report.parts.axes import panel_axis
+from study.report.parts.figure import Figure, grid
+from study.report.parts.labels import arm_column, arms_of, plain_legend
+from study.report.parts.marks import arm_colour, plain_shape, small_multiples, tooltip
+from study.report.parts.section import Section, made
+from study.report.parts.table import Column, Table, entries, plain
+from study.report.results import Results
+from study.report.verdict import Verdict
+
+
+def section(results: Results, verdict: Verdict) -> Section | None:
+    if not verdict.arms:
+        return None
+    items = (tests(results), quantiles(results), influence(results), missing(results), negative_control(results))
+    return made("checks", "Checks", items, [_summary(results)])
+
+
+def tests(results: Results) -> Table | None:
+    """Tests of what the tests assume."""
+    found = results.found("diagnostics")
+    if not found:
+        return None
+    block = results.unit
+    rows = []
+    levene, shapiro = (found.get(key) or {} for key in ("levene", "shapiro"))
+    if levene.get("p") is not None:
+        value = f"F {significant(levene['statistic'], 3)}, p {p_value(levene['p'])}"
+        rows.append(entries("Equal spread in all cells", value, "Brown and Forsythe"))
+    if shapiro.get("p") is not None:
+        value = f"W {number(shapiro['statistic'], 3)}, p {p_value(shapiro['p'])}"
+        rows.append(entries("Normal residuals", value, "Shapiro and Wilk"))
+    rows += [
+        entries(
+            f"Pairing, {results.arm(row['level'])}",
+            number(row["variance_ratio"], 2),
+            "variance of the difference against unpaired runs",
+        )
+        for row in found.get("pairing") or ()
+        if row["variance_ratio"] is not None
+    ]
+    rows += [
+        entries(
+            f"Influence, {results.arm(row['level'])}",
+            f"{number(row['largest_change'], 2)} SE" + (", the sign turns" if row["sign_changes"] else ""),
+            f"largest change without one {block} ({row['largest_block']})",
+        )
+        for row in found.get("influence") or ()
+        if row["largest_change"] is not None
+    ]
+    rows.append(
+        entries("Seeding", found["seeding"].get("in_words") or "–", "repeated weights, predictions or outcomes")
+    )
+    columns = (Column("Check", words=True), Column("Found", words=True), Column("By", words=True, wide=True))
+    caption = (
+        "They inform and choose nothing: the contrasts need none of them, as each has its own error over whole blocks."
+    )
+    return plain("checks", "Checks", caption, columns, rows)
+
+
+def quantiles(results: Results) -> Figure | None:
+    """Residuals against normal quantiles, an arm a panel."""
+    found = results.found("diagnostics").get("qq")
+    if not found:
+        return None
+    frame = pd.DataFrame(
+        [
+            {"arm": results.arm(arm["level"]), "normal": x, "residual": y}
+            for arm in found
+            for x, y in zip(arm["theoretical"], arm["observed"], strict=True)
+        ]
+    )
+    ends = [float(frame["normal"].min()), float(frame["normal"].max())]
+    diagonal = pd.DataFrame({"normal": ends, "residual": ends})
+    axis = alt.Axis(tickCount=4, ticks=False, grid=False, labelFlush=False)
+    x = alt.X("normal:Q", title="Normal quantile", axis=axis)
+    y = alt.Y("residual:Q", title="Residual, in its SD", axis=axis)
+    line = alt.Chart(alt.InlineData(values=diagonal.to_dict("records"))).mark_line(style="zero", strokeWidth=1.2)
+    layers = alt.layer(
+        line.encode(x=x, y=y),
+        alt.Chart().mark_point(filled=True, size=16, opacity=0.8).encode(x=x, y=y, color=arm_colour(results)),
+    ).properties(height=170)
+    chart = small_multiples(layers, "arm", arms_of(results, frame), "quantiles")
+    worst = frame.loc[frame["residual"].abs().groupby(frame["arm"]).idxmax()]
+    words = [
+        f"{arm}: largest residual {number(y, 1)} SD" for arm, y in zip(worst["arm"], worst["residual"], strict=True)
+    ]
+    return Figure(
+        key="quantiles",
+        title="Are the residuals normal?",
+        caption=(
+            "Residuals of the model of cells and blocks, in order, against what a normal distribution would give; on "
+            "the line they agree. The contrasts rest on means over blocks, which are closer to normal than single runs."
+        ),
+        alternative="; ".join(words) + ".",
+        variants={"": (grid(chart, 5, 170, axis=46),)},
+        data={"quantiles": frame},
+    )
+
+
+def influence(results: Results) -> Figure | None:
+    """Each contrast without each block, and without each cell."""
+    response = results.response
+    without = (f"without one {results.block}", "without one cell")
+    table = []
+    for arm in results.found("diagnostics").get("influence") or ():
+        rows = [(without[0], str(r["block"]), r["estimate"]) for r in arm["blocks"]]
+        rows += [(without[1], results.cell_label(r["levels"]), r["estimate"]) for r in arm["cells"]]
+        for kind, what, estimate in rows:
+            words = response.effect(estimate) + ("" if results.counts else response.difference_unit)
+            about = {"left_out": kind, "which": what, "effect": response.drawn(estimate), "words": words}
+            table.append({"arm": results.arm(arm["level"]), **about})
+    if not table:  # of two blocks and one cell, none can be spared
+        return None
+    frame = pd.DataFrame(table)
+    arms = arms_of(results, frame)
+    shown = [kind for kind in without if kind in set(frame["left_out"])]
+    tips = {"left_out:N": "contrast", "which:N": "left out", "words:N": "effect"}
+    points = alt.Chart().mark_point(filled=True, size=40, opacity=0.8)
+    layers = alt.layer(
+        points.encode(
+            x=alt.X("effect:Q", title=response.effect_title, **panel_axis(results.counts)),
+            y=alt.Y("left_out:N", sort=shown, axis=None),
+            color=arm_colour(results),
+            shape=plain_shape("left_out", shown),
+            tooltip=tooltip(tips),
+        )
+    ).properties(height=70)
+    chart = small_multiples(layers, "arm", arms, "influence", x="independent")
+    reach = []
+    for name in arms:
+        mine = frame[frame["arm"] == name].sort_values("effect")
+        reach.append(f"{name}: {mine['words'].iloc[0]} to {mine['words'].iloc[-1]}")
+    return Figure(
+        key="influence",
+        title=f"Does it hang on one {results.block}, or on one cell?",
+        caption=f"The contrast anew without each {results.block} (upper row) and each cell (lower row) in turn.",
+        alternative=f"Lowest to highest when one is left out. {'; '.join(reach)}.",
+        variants={"": (grid(chart, 2, 260, legend="left_out"),)},
+        data={"influence": frame},
+        legend=plain_legend(shown),
+    )
+
+
+def missing(results: Results) -> Table | None:
+    """What missing runs could change at most."""
+    found = results.found("missing")
+    if not found or not found["missing"]:
+        return None
+    show = results.response.difference
+    lost = not results.counts and any(row.get("diverged") for row in results.cells)
+    rows = [
+        entries(results.arm(row["level"]), *(optional(row[key], show) for key in ("estimate", "low", "high")))
+        for row in found["bounds"]
+    ]
+    columns = (arm_column(results), Column("As it is"), Column("At worst"), Column("At best"))
+    caption = (
+        f"{found['missing']:,} of {found['planned']:,} runs are missing"
+        f"{', or diverged without a number' if lost else ''}. The difference if all of the arm's missing runs had "
+        "ended like the worst run and the control's like their cell, and the other way round."
+    )
+    return plain("missing", "What missing runs could change", caption, columns, rows)
+
+
+def negative_control(results: Results) -> Table | None:
+    """The control against itself under other seeds, beside the real contrasts."""
+    found = results.found("negative_control")
+    if not found:
+        return None
+    show = results.response.difference
+    again = [row for row in found["contrasts"] if row["scale"] == results.difference_scale and not row["cell"]]
+    real = [row for row in results.contrasts if row["scale"] == results.difference_scale]
+    named = [(f"{results.arm(row['control'])}, other seeds", row) for row in again]
+    named += [(results.arm(row["level"]), row) for row in real]
+    rows = [
+        entries(
+            name,
+            show(row["estimate"]),
+            f"{optional(row['ci_low'], show)} to {optional(row['ci_high'], show)}",
+            p_value(row["p_adjusted"]),
+        )
+        for name, row in named
+    ]
+    columns = (arm_column(results), Column("Difference"), Column("Interval"), Column("p, adjusted"))
+    caption = (
+        "The control was trained once more under other seeds. Nothing sets the two apart: its interval should hold 0, "
+        f"except in {100 * found['alpha']:g} of 100 studies. The real contrasts stand below it for comparison."
+    )
+    return plain("negative-control", "A negative control", caption, columns, rows)
+
+
+def _summary(results: Results) -> str:
+    """Whether the conclusions hang on one block, and whether seeds were seeds."""
+    found = results.found("diagnostics")
+    if not found:
+        return ""
+    block = results.unit
+    parts = []
+    rows = [row for row in found["influence"] or () if row.get("sign_changes") is not None]
+    if rows:
+        turned = [results.arm(row["level"]) for row in rows if row["sign_changes"]]
+        parts.append(
+            f"Without one {block}, the sign of the contrast changes for {listing(turned)}."
+            if turned
+            else f"No contrast changes its sign when any one {block} is left out."
+        )
+    spread = (found.get("levene") or {}).get("p")
+    if spread is not None:
+        p = p_value(spread) if spread < 0.001 else f"={THIN}{p_value(spread)}"
+        parts.append(
+            f"The cells {'differ' if spread < results.alpha else 'do not differ clearly'} in spread "
+            f"(p{THIN}{p}), which the contrasts allow."
+        )
+    parts.append(
+        f"Different {block}s gave the same run, so the replication is not one: see below."
+        if found["seeding"].get("broken")
+        else f"No two {block}s gave the same run."
+    )
+    return " ".join(parts)

@@ -1,0 +1,120 @@
+"""How often each arm collapses, where, and whether more often than the control."""
+
+import altair as alt
+import pandas as pd
+
+from study.report.format import of, p_value, share, span
+from study.report.parts.figure import Figure, panel
+from study.report.parts.labels import arm_column, arms_of, ordered_levels
+from study.report.parts.marks import interval_rows
+from study.report.parts.section import Section, made
+from study.report.parts.table import Cell, Column, Table, entries, plain
+from study.report.results import Results, level_key
+from study.report.verdict import Verdict
+
+ROW_HEIGHT = 42
+
+
+def section(results: Results, verdict: Verdict) -> Section | None:
+    if results.collapse is None:
+        return None
+    tests = comparisons(results) if verdict.arms else None
+    return made("collapse", "Collapse", (rates(results), by_cell(results), tests), [_counts(results)])
+
+
+def rates(results: Results) -> Figure | None:
+    """The share of collapsed runs by arm with exact intervals."""
+    rows = results.found("collapse").get("arms")
+    if not rows:
+        return None
+    frame = pd.DataFrame(
+        [
+            {
+                "arm": results.arm(r["level"]),
+                "rate": 100 * r["rate"],
+                "low": 100 * r["ci_low"],
+                "high": 100 * r["ci_high"],
+                "words": of(r["collapsed"], r["runs"]),
+                "short": of(r["collapsed"], r["runs"]),
+                "diverged": r["diverged"],
+                "interval": span(r["ci_low"], r["ci_high"], share),
+            }
+            for r in rows
+        ]
+    )
+    x = alt.X(
+        "rate:Q",
+        title="Collapsed runs, per cent of all",
+        scale=alt.Scale(domain=[0, 100], nice=False),
+        axis=alt.Axis(tickCount=5, domain=False, ticks=False),
+    )
+    tips = {"words:N": "collapsed", "interval:N": "interval", "diverged:Q": "of these diverged"}
+    ends, tips = ("low", "high"), {"arm:N": results.focus.title, **tips}
+    chart = alt.layer(*interval_rows(results, "collapse", arms_of(results, frame), x, ends, tips))
+    words = [f"{r.arm}: {r.words} runs collapsed, interval {r.interval}" for r in frame.itertuples()]
+    return Figure(
+        key="collapse",
+        title="How often runs collapse",
+        caption="Share of runs that collapsed or diverged, with exact intervals (Clopper and Pearson).",
+        alternative="; ".join(words) + ".",
+        variants={"": (panel(chart.properties(height=alt.Step(ROW_HEIGHT)), reserve=110, widest=640),)},
+        data={"collapse": frame},
+    )
+
+
+def by_cell(results: Results) -> Table | None:
+    """Collapsed runs: a cell a row, an arm a column; None if no run collapsed or there is one cell only."""
+    found = results.found("collapse").get("cells", ())
+    if not results.others or not any(row["collapsed"] for row in found):
+        return None
+    counts = {tuple(level_key(row["levels"][f.name]) for f in results.factors): row for row in found}
+    levels = ordered_levels(results)
+    rows = []
+    for cell in results.cell_grid():
+        row = [Cell(results.cell_label(cell))]
+        for level in levels:
+            here = counts.get((level, *cell.values()))
+            row.append(Cell("–") if here is None else Cell(f"{here['collapsed']}/{here['runs']}", here["rate"]))
+        rows.append(tuple(row))
+    columns = (Column("Cell", words=True), *(Column(results.arm(level)) for level in levels))
+    caption = "Collapsed runs of all runs, by cell. A stronger ground is a larger share."
+    return plain("collapse", "Collapsed runs by cell", caption, columns, rows, broad=True)
+
+
+def comparisons(results: Results) -> Table | None:
+    """Whether an arm collapses more often than the control."""
+    found = results.found("collapse")
+    arms = {level_key(row["level"]): row for row in found.get("arms", ())}
+    if not any(row["collapsed"] for row in arms.values()):
+        return None
+    rows = []
+    for row in found["comparisons"]:
+        arm = arms[level_key(row["level"])]
+        rows.append(
+            entries(
+                results.arm(row["level"]),
+                share(arm["rate"]),
+                span(arm["ci_low"], arm["ci_high"], share),
+                p_value(row["p_adjusted"]),
+            )
+        )
+    block = results.block
+    test = (
+        f"exact, by flips of whole {block}s, which allow runs of one {block} to be alike"
+        if block
+        else "Fisher's exact test of independent runs"
+    )
+    columns = (arm_column(results), Column("Collapsed"), Column("Interval", wide=True), Column("p, adjusted"))
+    caption = f"Against {results.arm(results.control)}. p: {test}; adjusted by Holm."
+    return plain("collapse-tests", "Do they collapse more often?", caption, columns, rows)
+
+
+def _counts(results: Results) -> str:
+    """How many runs collapsed, and what none at all still allows."""
+    arms = results.found("collapse")["arms"]
+    fallen, runs, diverged = (sum(row[key] for row in arms) for key in ("collapsed", "runs", "diverged"))
+    text = f"{of(fallen, runs)} runs collapsed" + (f", {diverged:,} of them by divergence." if diverged else ".")
+    bounds = [f"{results.arm(row['level'])} {share(row['ci_high'])}" for row in arms if not row["collapsed"]]
+    if bounds:
+        text += f" Where none did, the true rate may still be as high as: {', '.join(bounds)}."
+    return text

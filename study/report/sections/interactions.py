@@ -1,0 +1,182 @@
+"""Does it depend on the other factors? The effect against each of them, its changes, the tests of all terms."""
+
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from study.report.format import degrees, number, optional, p_value, sentence, significant, with_bounds
+from study.report.parts.axes import panel_axis, upright
+from study.report.parts.figure import Figure, grid
+from study.report.parts.labels import arm_column, arms_of, plain_legend
+from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, tooltip
+from study.report.parts.section import Section, made
+from study.report.parts.table import Column, Table, entries, plain
+from study.report.results import Factor, Results, Row, level_key
+from study.report.verdict import Verdict
+
+HEIGHT = 200
+DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
+
+
+def section(results: Results, verdict: Verdict) -> Section | None:
+    if not verdict.arms:
+        return None
+    items = (*(against(results, factor) for factor in results.others), changes(results), anova(results))
+    return made("interactions", "Does it depend on the other factors?", items)
+
+
+def against(results: Results, factor: Factor) -> Figure | None:
+    """The effect against the levels of one factor."""
+    frame = _frame(results, factor)
+    if frame.empty or frame["level"].nunique() < 2:
+        return None
+    series = list(dict.fromkeys(frame["series"]))
+    several = len(series) > 1
+    key = f"interaction-{results.others.index(factor) + 1}"
+    name = key.replace("-", "_")
+    x = alt.X(
+        "level:N",
+        sort=list(factor.labels),
+        title=factor.title,
+        axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelLimit=90),
+        scale=alt.Scale(paddingInner=0.3, paddingOuter=0.25),
+    )
+    place: dict[str, Any] = {"x": x, "xOffset": alt.XOffset("series:N", sort=series), "color": arm_colour(results)}
+    y = alt.Y("effect:Q", title=results.response.effect_title, **panel_axis(results.counts, **upright(40)))
+    dashes = alt.Scale(domain=series, range=[DASHES[i % len(DASHES)] for i in range(len(series))])
+    tips = {"arm:N": results.focus.title, "level:N": factor.title, **({"series:N": "at"} if several else {})}
+    shown = tooltip(tips | {"words:N": "effect (interval)"})
+    lines = alt.Chart().mark_line(strokeWidth=1.5)
+    layers = alt.layer(
+        horizontal(1.0 if results.counts else 0.0),
+        lines.encode(y=y, strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=None), detail="series:N", **place),
+        alt.Chart().mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", **place),
+        dots(alt.Chart(), 70).encode(y=y, shape=plain_shape("series", series), tooltip=shown, **place),
+    ).properties(height=HEIGHT)
+    chart = small_multiples(layers, "arm", arms_of(results, frame), name, y="independent")
+    words = [
+        f"{r.arm}, {factor.title} {r.level}{f', {r.series}' if several else ''}: {r.words}" for r in frame.itertuples()
+    ]
+    return Figure(
+        key=key,
+        title=sentence(f"{results.focus.title} and {factor.title}"),
+        caption=(
+            f"The effect of each arm against {results.arm(results.control)}, by {factor.title}. A flat line "
+            f"means that the effect does not depend on {factor.title}. Every panel has its own vertical scale; the "
+            f"horizontal rule marks no effect, {results.response.toward('up', 'down')}."
+        ),
+        alternative=f"Effect by {factor.title}. {'; '.join(words)}.",
+        variants={"": (grid(chart, 4, 200, legend="series" if several else "", axis=58),)},
+        data={name: frame},
+        legend=plain_legend(series) if several else (),
+    )
+
+
+def changes(results: Results) -> Table | None:
+    """How each contrast changes between the levels of each other factor."""
+    response = results.response
+    rows = [
+        entries(
+            results.arm(row["level"]),
+            _change(results, row["cell"]),
+            optional(row["estimate"], response.effect),
+            response.effect_bounds(row["ci_low"], row["ci_high"]),
+            p_value(row["p_adjusted"]),
+        )
+        for row in results.lists["interactions"]
+        if row["scale"] == results.scale
+    ]
+    unit = f", {response.unit}" if response.unit else ""
+    columns = (
+        arm_column(results),
+        Column("From … to …", words=True),
+        Column("Ratio of odds ratios" if results.counts else f"Change{unit}"),
+        Column("Interval", wide=True),
+        Column("p, adjusted"),
+    )
+    caption = (
+        "How the effect of each arm changes from one level of another factor to the next, averaged over the rest"
+        + ("; 1× is no change, above 1× the effect on errors is worse." if results.counts else "; 0 is no change.")
+    )
+    return plain("interaction-tests", "Does the effect change?", caption, columns, rows)
+
+
+def anova(results: Results) -> Table | None:
+    """The tests of the factors and their interactions."""
+    paired = results.block is not None
+    rows = []
+    for row in results.lists["anova"]:
+        corrected = (p_value(row.get("p_gg")), optional(row.get("epsilon_gg"), lambda value: number(value, 2)))
+        rows.append(
+            entries(
+                results.term_label(row["term"]),
+                f"{degrees(row['df1'])}, {optional(row['df2'], degrees)}",
+                optional(row["F"], lambda value: significant(value, 3)),
+                p_value(row["p"]),
+                *(corrected if paired else ()),
+                optional(row.get("ges"), lambda value: number(value, 3)),
+            )
+        )
+    columns = (
+        Column("Term", words=True),
+        Column("df", wide=True),
+        Column("F"),
+        Column("p", wide=paired),
+        *((Column("p, corrected"), Column("ε", wide=True)) if paired else ()),
+        Column("η²"),
+    )
+    scale = results.response.scale_words
+    caption = (
+        f"Repeated-measures analysis of variance of {scale} over {results.block}s. p, corrected: for unequal "
+        "variances of differences, by Greenhouse and Geisser; ε: their epsilon; η²: generalised eta squared."
+        if paired
+        else f"Factorial analysis of variance (type III) of {scale} over independent runs, with the pooled variation "
+        "within cells as its error; η²: generalised eta squared."
+    )
+    return plain("anova", "Analysis of variance", caption, columns, rows)
+
+
+def _frame(results: Results, factor: Factor) -> pd.DataFrame:
+    response = results.response
+    rest = [other for other in results.others if other.name != factor.name]
+    table = []
+    for row in results.lists["simple_effects"]:
+        if row["scale"] != results.scale or row["estimate"] is None:
+            continue
+        at, low, high = (response.drawn(row[name]) for name in ("estimate", "ci_low", "ci_high"))
+        cell = row["cell"]
+        words = response.effect(row["estimate"]) + ("" if results.counts else response.difference_unit)
+        table.append(
+            {
+                "arm": results.arm(row["level"]),
+                "level": factor.label(cell[factor.name]),
+                "series": " · ".join(f.words(cell[f.name]) for f in rest) or "all",
+                "effect": at,
+                "low": at if low is None else low,
+                "high": at if high is None else high,
+                "words": with_bounds(words, response.effect_bounds(row["ci_low"], row["ci_high"])),
+                "order": tuple(f.levels.index(level_key(cell[f.name])) for f in rest),
+            }
+        )
+    if not table:
+        return pd.DataFrame()
+    return pd.DataFrame(table).sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
+
+
+def _change(results: Results, cell: Row) -> str:
+    """The levels of the factor in `cell`, such as {"size": "2 - 1"}, in words: size 1 → size 2."""
+    parts = []
+    for name, change in cell.items():
+        factor = next((f for f in results.others if f.name == name), None)
+        parts.append(_from_to(factor, str(change)) if factor else str(change))
+    return " · ".join(parts)
+
+
+def _from_to(factor: Factor, change: str) -> str:
+    pieces = change.split(" - ")
+    for i in range(1, len(pieces)):
+        after, before = " - ".join(pieces[:i]), " - ".join(pieces[i:])
+        if {level_key(after), level_key(before)} <= set(factor.levels):
+            return f"{factor.words(before)} → {factor.words(after)}"
+    return change

@@ -1,0 +1,356 @@
+"""Was it luck? What a few runs would have shown, where the spread comes from, what picking the best run gains."""
+
+import math
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from study.report.format import THIN, number, optional, plural, sentence, share, significant, span, with_bounds
+from study.report.parts.axes import error_axis, error_of, positive_axis, value_axis, whole_ticks
+from study.report.parts.figure import Figure, panel
+from study.report.parts.labels import arm_column, arm_legend, arms_of, plain_legend
+from study.report.parts.marks import (
+    arm_colour,
+    arm_shape,
+    dots,
+    plain_shape,
+    row,
+    row_labels,
+    row_words,
+    tooltip,
+    vertical,
+)
+from study.report.parts.section import Section, made
+from study.report.parts.table import Column, Table, entries, plain
+from study.report.results import Results, Row, level_key
+from study.report.verdict import Verdict
+
+HEIGHT = 230
+SPREADS = ("seen between runs", "from the finite test set alone", "real differences, on endless test images")
+
+
+def section(results: Results, verdict: Verdict) -> Section | None:
+    if not verdict.arms:
+        return None
+    noise = (spread(results), components(results), variance_shares(results))
+    items = (wrong_way(results), table(results), *noise, best_of_k(results))
+    text = (_risks(results, verdict), _noise(results, verdict), _enough(results, verdict))
+    return made("luck", "Was it luck?", items, text)
+
+
+def wrong_way(results: Results) -> Figure | None:
+    """The chance that a few runs of each arm order them wrongly."""
+    table = []
+    for found in results.found("luck").get("contrasts", ()):
+        for chance in (found.get("single_run") or {}).get("wrong_way") or ():
+            if chance["model"] is None:
+                continue
+            known = chance["low"] is not None
+            table.append(
+                {
+                    "arm": results.arm(found["level"]),
+                    "runs": str(chance["runs"]),
+                    "chance": 100 * chance["model"],
+                    "low": 100 * chance["low"] if known else None,
+                    "high": 100 * chance["high"] if known else None,
+                    "words": with_bounds(share(chance["model"]), span(chance["low"], chance["high"], share)),
+                    "resampled": optional(chance["data"], share),
+                }
+            )
+    if not table:
+        return None
+    frame = pd.DataFrame(table)
+    arms = arms_of(results, frame)
+    place: dict[str, Any] = {
+        "x": alt.X(
+            "runs:N",
+            sort=list(dict.fromkeys(frame["runs"])),
+            title="Runs of each of the two",
+            axis=alt.Axis(labelAngle=0),
+        ),
+        "xOffset": alt.XOffset("arm:N", sort=arms),
+        "color": arm_colour(results),
+    }
+    tips = {"arm:N": results.focus.title, "runs:N": "runs of each", "words:N": "chance (interval)"}
+    base = alt.Chart(alt.NamedData("wrong_way"))
+    scale = alt.Scale(domain=[0, max(50.0, float(frame["high"].max(skipna=True) or 0.0))], nice=False)
+    y = alt.Y(
+        "chance:Q", title="Chance of the wrong order, per cent", scale=scale, axis=alt.Axis(tickCount=5, ticks=False)
+    )
+    shown = tooltip(tips | {"resampled:N": "among these runs"})
+    chart = alt.layer(
+        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", **place),
+        dots(base, 80).encode(y=y, shape=arm_shape(results), tooltip=shown, **place),
+    ).properties(height=HEIGHT)
+    words = [f"{r.arm}, {r.runs} runs of each: {r.words}" for r in frame.itertuples()]
+    control = results.arm(results.control)
+    return Figure(
+        key="wrong-way",
+        title="How often a few runs point the wrong way",
+        caption=(
+            f"The chance that the average of so many runs of an arm and of {control}, in one cell, puts the two in the "
+            f"wrong order, given the difference found here. At 50{THIN}% a coin does as well. Bars are intervals."
+        ),
+        alternative=f"Chance of the wrong order against {control}. {'; '.join(words)}.",
+        variants={"": (panel(chart, legend="arm", widest=760),)},
+        data={"wrong_way": frame},
+        legend=arm_legend(results, arms),
+    )
+
+
+def table(results: Results) -> Table | None:
+    """What a handful of runs would have said."""
+    rows = []
+    runs: list[int] = []
+    for found in results.found("luck").get("contrasts", ()):
+        single = found.get("single_run") or {}
+        wrong = single.get("wrong_way") or []
+        better, enough = single.get("better") or {}, found.get("seeds_enough") or {}
+        order = (found.get("almost_stochastic_order") or {}).get("arm_over_control") or {}
+        runs = [chance["runs"] for chance in wrong] or runs
+        headline = next((h["model"] for h in single.get("false_headline") or [] if h["runs"] == 1), None)
+        chance = better.get("paired") if better.get("paired") is not None else better.get("unpaired")
+        rows.append(
+            entries(
+                results.arm(found["level"]),
+                *(optional(w["model"], share) for w in wrong),
+                optional(chance, share),
+                optional(order.get("eps_min"), lambda value: number(value, 2)),
+                optional(headline, share),
+                optional(found.get("matters"), share),
+                enough.get("cell"),
+                enough.get("grid"),
+            )
+        )
+    if len({len(row) for row in rows}) > 1:
+        return None
+    block = results.unit
+    columns = (
+        arm_column(results),
+        *(Column(f"Wrong, {plural(count, 'run')}", wide=count != 1) for count in runs),
+        Column("Better"),
+        Column("ε, in order", wide=True),
+        Column("False headline", wide=True),
+        Column("Matters", wide=True),
+        Column(f"{block.capitalize()}s, one cell"),
+        Column(f"{block.capitalize()}s, all cells", wide=True),
+    )
+    caption = (
+        f"Against {results.arm(results.control)}. Wrong: chance that the mean of so many runs of each, in "
+        "one cell, puts them in the wrong order. Better: share of pairs of single runs in which the arm is ahead. "
+        f"ε, in order: almost stochastic order of the {block} means, an upper bound; below 0.5 the arm is ahead at "
+        "almost every quantile (Dror, Shlomov and Reichart 2019). "
+        "False headline: chance that two single runs differ by more than the margin if there were no effect. "
+        f"Matters: probability that the difference exceeds the margin (flat prior). {block.capitalize()}s that would "
+        "have been enough to find the difference as it was found here, an underestimate when it was lucky."
+    )
+    return plain("luck", "What a handful of runs would have said", caption, columns, rows)
+
+
+def variance_shares(results: Results) -> Figure | None:
+    """How much of the spread of all runs each factor, the block, their interplay and the single run carry."""
+    found = (results.found("luck").get("variance_shares") or {}).get(results.scale)
+    if not found:
+        return None
+    terms = found["terms"]
+    frame = pd.DataFrame(
+        {
+            "term": ["the single run" if t["term"] == "residual" else results.term_label(t["term"]) for t in terms],
+            "share": [100 * t["share"] for t in terms],
+            "low": [100 * t["share"] if t["ci_low"] is None else 100 * t["ci_low"] for t in terms],
+            "high": [100 * t["share"] if t["ci_high"] is None else 100 * t["ci_high"] for t in terms],
+        }
+    )
+    frame["short"] = [f"{number(value, 1)}{THIN}%" for value in frame["share"]]
+    ends = zip(frame["short"], frame["low"], frame["high"], strict=True)
+    frame["words"] = [f"{value} ({number(low, 1)} to {number(high, 1)})" for value, low, high in ends]
+    order = list(frame["term"])
+    data = alt.NamedData("variance_shares")
+    low, high = min(0.0, float(frame["low"].min())), max(float(frame["high"].max()), 1.0)
+    x = alt.X(
+        "share:Q",
+        title="Share of the variance of all runs, per cent",
+        scale=alt.Scale(domain=[low, high + 0.02 * (high - low)], nice=False),
+        axis=alt.Axis(tickCount=5, ticks=False),
+    )
+    y, base = row("term", order), alt.Chart(data)
+    shown = tooltip({"term:N": "source", "words:N": "share (interval)"})
+    chart = alt.layer(
+        vertical(0.0),
+        base.mark_rule(strokeWidth=3, yOffset=7, strokeCap="round").encode(x=alt.X("low:Q"), x2="high:Q", y=y),
+        dots(base, 70, yOffset=7).encode(x=x, y=y, tooltip=shown),
+        *row_labels(order, -7, "term", dx=6),
+        *row_words(data, order, -7, "term"),
+    ).properties(height=alt.Step(32))
+    return Figure(
+        key="variance-shares",
+        title="Where the spread comes from",
+        caption=(
+            f"Shares of the variance of {results.response.scale_words} over all runs, with intervals from resampled "
+            f"{found['resampled']}. An estimate below 0 means no more spread than chance gives.{_alike(results, found)}"
+        ),
+        alternative="; ".join(f"{r.term}: {r.words}" for r in frame.itertuples()) + ".",
+        variants={"": (panel(chart, reserve=150, widest=760),)},
+        data={"variance_shares": frame},
+    )
+
+
+def spread(results: Results) -> Figure | None:
+    """The spread between runs of a cell, beside what the finite test set alone would give."""
+    table = []
+    for arm in results.found("images").get("arms", ()):
+        values = (arm["run_variance"], arm["sampling_variance"], arm["distribution_variance"])
+        for lane, (way, variance) in enumerate(zip(SPREADS, values, strict=True)):
+            if variance is not None and variance > 0:
+                sd = math.sqrt(variance)
+                row_ = {"arm": results.arm(arm["level"]), "way": way, "lane": lane / 2, "sd": sd}
+                table.append(row_ | {"words": f"{significant(sd)}{THIN}pp"})
+    if not table:
+        return None
+    frame = pd.DataFrame(table)
+    order = arms_of(results, frame)
+    look = positive_axis(frame["sd"].min(), frame["sd"].max())
+    x = alt.X("sd:Q", title="Standard deviation of accuracy, pp, log scale", **look)
+    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.9, 1.45]))
+    shown = tooltip({"arm:N": results.focus.title, "way:N": "spread", "words:N": "standard deviation"})
+    points = dots(alt.Chart(alt.NamedData("spread")), 80).encode(
+        x=x,
+        y=row("arm", order),
+        yOffset=lanes,
+        color=arm_colour(results),
+        shape=plain_shape("way", SPREADS),
+        tooltip=shown,
+    )
+    chart = alt.layer(*row_labels(order, -18), points).properties(height=alt.Step(52))
+    words = [f"{r.arm}, {r.way}: {r.words}" for r in frame.itertuples()]
+    return Figure(
+        key="spread",
+        title="Test-set noise and real differences between runs",
+        caption=(
+            "Runs that are equally good still differ on a finite test set. What is left after that is real: it would "
+            "show on endless test images (Jordan 2024). Within cells, averaged; a spread that is not above 0 is not "
+            "drawn."
+        ),
+        alternative=f"Standard deviations. {'; '.join(words)}.",
+        variants={"": (panel(chart, legend="way", widest=760),)},
+        data={"spread": frame},
+        legend=plain_legend(SPREADS),
+    )
+
+
+def components(results: Results) -> Table | None:
+    """The variance of single answers, by source."""
+    rows = []
+    for row_ in results.found("images").get("components") or ():
+        source = "the single answer" if row_["source"] == "residual" else results.term_label(row_["source"])
+        rows.append(entries(source, optional(row_["share"], share), f"{number(row_['sd'], 1)}{THIN}pp"))
+    columns = (Column("Source", words=True), Column("Share of the variance"), Column("Standard deviation"))
+    caption = (
+        "A run's answer to one test image is right or wrong, 100 or 0 pp. Where its spread comes from besides the arm: "
+        f"{results.unit}s that are better on all images, images that are harder for all, how these go together, and "
+        "the rest (restricted maximum likelihood, averaged over the cells of the other factors)."
+    )
+    return plain("answers", "Runs and images", caption, columns, rows)
+
+
+def best_of_k(results: Results) -> Figure | None:
+    """What picking the best of k runs gains."""
+    found = results.found("luck").get("best_of_k")
+    if not found or found["runs"] < 2:
+        return None
+    response = results.response
+    frame = pd.DataFrame(
+        [
+            {"arm": results.arm(arm["level"]), "k": k, "best": value, "words": response.value(value)}
+            for arm in found["arms"]
+            for k, value in enumerate(arm["expected"], start=1)
+        ]
+    )
+    scale = alt.Scale(domain=[1, found["runs"]], nice=False)
+    axis = alt.Axis(values=whole_ticks(1, found["runs"], most=11), format="d", grid=False)
+    x = alt.X("k:Q", title="Runs to pick the best from", scale=scale, axis=axis)
+    if response.counts:
+        frame["error"] = error_of(frame["best"], results.trials)
+        title = f"{sentence(response.name)} of the best, spaced by log error"
+        y = alt.Y("error:Q", title=title, **error_axis(list(frame["error"])))
+    else:
+        look = value_axis(float(frame["best"].min()), float(frame["best"].max()))
+        y = alt.Y("best:Q", title=f"{response.title}, of the best", **look)
+    shown = tooltip({"arm:N": results.focus.title, "k:Q": "runs", "words:N": "best of them"})
+    base, colour = alt.Chart(alt.NamedData("best_of_k")), arm_colour(results)
+    chart = alt.layer(
+        base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
+        dots(base, 40).encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=shown),
+    ).properties(height=HEIGHT)
+    ends = frame[(frame["k"] == 1) | (frame["k"] == found["runs"])]
+    return Figure(
+        key="best-of-k",
+        title="Picking the best of several runs",
+        caption=(
+            f"The expected {response.name} of the best of k runs of a cell, averaged over the cells. Comparing one "
+            "arm's best of many with another's only run compares effort, not arms."
+        ),
+        alternative="; ".join(f"{r.arm}, best of {r.k}: {r.words}" for r in ends.itertuples()) + ".",
+        variants={"": (panel(chart, legend="arm", widest=760),)},
+        data={"best_of_k": frame},
+        legend=arm_legend(results, arms_of(results, frame)),
+    )
+
+
+def _alike(results: Results, found: Row) -> str:
+    """How much runs of one block have in common."""
+    if found.get("icc") is None:
+        return ""
+    value = with_bounds(number(found["icc"], 2), span(found["icc_low"], found["icc_high"], lambda end: number(end, 2)))
+    return f" Runs of one {results.unit} are alike with an intraclass correlation of {value}, the cells' means removed."
+
+
+def _risks(results: Results, verdict: Verdict) -> str:
+    """What a single run of each would have told."""
+    risks = []
+    for found in results.found("luck").get("contrasts", ()):
+        single = found.get("single_run") or {}
+        once = next((c for c in single.get("wrong_way") or () if c["runs"] == 1), None)
+        if level_key(found["level"]) not in verdict.fallen and once and once["model"] is not None:
+            bounds = span(once["low"], once["high"], share)
+            risks.append(f"{results.arm(found['level'])} {with_bounds(share(once['model']), bounds)}")
+    if not risks:
+        return ""
+    return (
+        f"Someone who trains {results.arm(results.control)} and one other once each, as in a quick check, gets the two "
+        f"in the wrong order with this chance: {'; '.join(risks)}."
+    )
+
+
+def _noise(results: Results, verdict: Verdict) -> str:
+    """How much of the spread between runs is the finite test set."""
+    parts = []
+    for arm in results.found("images").get("arms", ()):
+        if level_key(arm["level"]) not in verdict.fallen and arm["run_variance"]:
+            real = arm["distribution_sd"]
+            left = "no more than chance" if real is None else f"{significant(real)}{THIN}pp"
+            seen = significant(math.sqrt(arm["run_variance"]))
+            parts.append(f"{results.arm(arm['level'])} {seen}{THIN}pp, of which {left} is real")
+    if not parts:
+        return ""
+    return (
+        f"Runs of one cell differ with a standard deviation of: {'; '.join(parts)}. Real is what would show on "
+        "endless test images; the rest comes from the finite test set."
+    )
+
+
+def _enough(results: Results, verdict: Verdict) -> str:
+    """How many blocks would have been enough to find what was found."""
+    parts = []
+    for found in results.found("luck").get("contrasts", ()):
+        seeds = found.get("seeds_enough") or {}
+        if level_key(found["level"]) not in verdict.fallen and seeds.get("grid") is not None:
+            cell = f", {seeds['cell']:,} with one cell alone" if seeds.get("cell") and results.others else ""
+            parts.append(f"{results.arm(found['level'])} {plural(seeds['grid'], results.unit)}{cell}")
+    if not parts:
+        return ""
+    return (
+        f"To find a difference as large as the one found here, this many would have been enough: {'; '.join(parts)}. A "
+        "lucky difference makes that look easier than it is."
+    )

@@ -1,0 +1,175 @@
+"""What was done, in sentences, from the design that was run and the results that are there."""
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from study.report.format import listing, plural
+from study.report.parts.section import Section, made
+from study.report.results import Results
+
+REFERENCES = Path(__file__).parents[1] / "assets" / "references.json"
+FURTHER = (
+    {
+        "specification": (
+            "The same contrasts by every other defensible method stand beside the planned one as a check, not "
+            "as a choice (Steegen, Tuerlinckx, Gelman and Vanpaemel 2016; Simonsohn, Simmons and Nelson 2020)."
+        ),
+        "anova": (
+            "Interactions: repeated-measures analysis of variance within {block}s, its degrees of freedom "
+            "corrected for unequal variances of differences (Greenhouse and Geisser 1959), with generalised eta"
+            " squared (Olejnik and Algina 2003)."
+        ),
+        "mixed": (
+            "The mixed model: restricted maximum likelihood, adjusted degrees of freedom (Kenward and Roger 1997)."
+        ),
+        "ranks": (
+            "Ranks of the arms within each {block}: Friedman's test, Nemenyi's critical difference (Demšar 2006)."
+        ),
+        "tuned": (
+            "In the tuned comparison each arm's level is chosen on the validation images of one half of the "
+            "{block}s and judged on the other half, and the other way round."
+        ),
+    },
+    {
+        "images": (
+            "On new images: {block}s and images random, as readers and cases in a multi-reader multi-case "
+            "analysis (Dorfman, Berbaum and Metz 1992; Obuchowski and Rockette 1995; degrees of freedom: Hillis"
+            " 2007). The spread that would remain on endless images is estimated from every image under every "
+            "run (Jordan 2024)."
+        ),
+        "luck": (
+            "Luck: the chance of the wrong sign (Gelman and Carlin 2014), the probability that an arm is ahead "
+            "(Bouthillier et al. 2021), almost stochastic order (Dror, Shlomov and Reichart 2019), the expected best "
+            "of several runs (Dodge et al. 2019), and shares of variance from expected mean squares with intervals "
+            "from resampled {block}s."
+        ),
+    },
+    {
+        "collapse": (
+            "Rates of collapse are compared by an exact test, flips of whole {block}s or, where runs share none, "
+            "Fisher's, adjusted by Holm's procedure (Holm 1979)."
+        ),
+    },
+    {
+        "diagnostics": (
+            "Checks: equal spread (Brown and Forsythe 1974), normal residuals (Shapiro and Wilk 1965), and the "
+            "influence of each {block} and cell; none of them chooses a test."
+        ),
+        "power": "Planning: noncentral t distributions, with the spread that was measured here and its uncertainty.",
+    },
+)
+"""A sentence for each result beside the primary comparison, by subject."""
+
+
+def section(results: Results, more: Sequence[str]) -> Section | None:
+    """The paragraphs; `more` are those of the study's trainer, told after the design."""
+    primary = (_outcome(results), _inference(results), _collapse(results), _absent(results))
+    return made("methods", "Methods", (), (_design(results), *more, *primary, *_further(results)))
+
+
+def cited(paragraphs: Iterable[str]) -> tuple[str, ...]:
+    """The works that the paragraphs cite, in the order of the alphabet."""
+    text = " ".join(paragraphs)
+    works: dict[str, str] = json.loads(REFERENCES.read_text(encoding="utf-8"))
+    return tuple(work for citation, work in works.items() if citation in text)
+
+
+def _further(results: Results) -> list[str]:
+    there = {name for name, rows in results.lists.items() if rows} | set(results.objects)
+    return [
+        " ".join(text.format(block=results.unit) for name, text in subject.items() if name in there)
+        for subject in FURTHER
+    ]
+
+
+def _design(results: Results) -> str:
+    factors = [f"{factor.title} ({', '.join(factor.labels)})" for factor in results.factors]
+    text = f"{'A full factorial design of ' if len(factors) > 1 else 'One factor, '}{listing(factors)}"
+    planned = len(results.design.get("seeds") or ())
+    if results.sequential is not None:
+        text += f", sequential: at most {plural(results.sequential['budget'], results.unit)} in every cell."
+    else:
+        text += f", with {plural(planned, results.block or 'repetition')} in every cell." if planned else "."
+    if results.block:
+        text += (
+            f" All cells of one {results.block} share what it decides, so the {results.block} is a block and "
+            "differences are taken within it."
+        )
+    return text
+
+
+def _outcome(results: Results) -> str:
+    response = results.response
+    if results.counts:
+        return (
+            f"The outcome is the {response.name}, successes of {results.trials:,} trials a run. It is analysed in "
+            "percentage points and as log odds of error, log((n − k + ½) / (k + ½)) for k of n (Haldane 1956; Anscombe "
+            "1956). Every run counts as it scored, diverged ones too."
+        )
+    unit = f", in {response.unit}" if response.unit else ""
+    text = f"The outcome is the {response.name}{unit}; {response.toward('higher', 'lower')}."
+    lost = sum(row["diverged"] for row in results.cells)
+    if lost:
+        text += (
+            f" {plural(lost, 'run')} diverged, without a number: counted as collapsed, in no mean, and bounded under "
+            "Checks."
+        )
+    return text
+
+
+def _inference(results: Results) -> str:
+    if not results.contrasts:
+        return ""
+    compared = (
+        f"Each arm is compared with {results.arm(results.control)}, averaged over the other factors with equal weights"
+    )
+    if results.sequential is not None:
+        return (
+            f"{compared}, by sequential t tests of the {results.block}s' differences: e-processes with a half-normal "
+            "mixture over positive and over negative effects, and their confidence sequences (Robbins 1970; Lai 1976; "
+            "Wang and Ramdas 2024). They hold at any number of looks; the level is shared over the arms (Bonferroni)."
+            + _labels(results)
+        )
+    errors = (
+        f"errors robust to the likeness of runs of one {results.block} (CR2: Bell and McCaffrey 2002; Satterthwaite's "
+        "degrees of freedom: Pustejovsky and Tipton 2018)"
+        if results.block
+        else "a variance of its own for each cell (Welch 1947)"
+    )
+    adjustment = (
+        "the largest of correlated t statistics (max-T: Hothorn, Bretz and Westfall 2008)"
+        if results.simultaneous
+        else "Holm's procedure (Holm 1979)"
+    )
+    text = f"{compared}, with {errors}. Intervals and p values are adjusted together, by {adjustment}."
+    return text + _labels(results)
+
+
+def _labels(results: Results) -> str:
+    """What the verdict's labels mean."""
+    if not results.margin:
+        return ""
+    turned = "" if results.response.higher else "Lower is better. "
+    side, other = ("above", "below") if results.response.higher else ("below", "above")
+    return (
+        f" A difference matters from {results.margin:g}{results.response.difference_unit} on. "
+        f"{turned}The labels: better and matters, if the interval lies {side} 0 and the estimate reaches the "
+        "margin; equivalent, if two one-sided tests show that the difference is smaller than the margin "
+        f"(Schuirmann 1987), and better but negligible if its interval lies {side} 0 as well; worse, if the "
+        f"interval lies {other} 0; inconclusive otherwise. An arm that collapses more often than the control is "
+        "labelled so, whatever its mean."
+    )
+
+
+def _collapse(results: Results) -> str:
+    if results.collapse is None:
+        return ""
+    bound = results.response.beyond(results.collapse["threshold"])
+    exact = "Shares have exact intervals (Clopper and Pearson 1934)."
+    return f"A run has collapsed if it {f'ends{bound} or ' if bound else ''}diverges. {exact}"
+
+
+def _absent(results: Results) -> str:
+    reasons = [f"{name}: {reason}" for name, reason in (results.analysis.get("absent") or {}).items()]
+    return f"Not computed: {'; '.join(reasons)}" if reasons else ""

@@ -1,0 +1,224 @@
+"""Does the answer depend on the method? Every defensible analysis of the same contrasts, the mixed model, and ranks."""
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import altair as alt
+import pandas as pd
+
+from study.report.format import degrees, number, optional, p_value, ratio, significant, span, times, with_bounds
+from study.report.parts.axes import panel_axis
+from study.report.parts.figure import Figure, Panel, grid
+from study.report.parts.labels import arm_column, arms_of, plain_legend
+from study.report.parts.marks import (
+    arm_colour,
+    dots,
+    plain_shape,
+    row,
+    row_labels,
+    small_multiples,
+    tooltip,
+    vertical,
+)
+from study.report.parts.section import Section, made
+from study.report.parts.table import Column, Table, entries, plain
+from study.report.results import Results, level_key
+from study.report.verdict import Verdict
+
+METHODS = {
+    "CR2": "cell means, errors by {block}",
+    "CR2, main effects": "main effects only, errors by {block}",
+    "repeated measures": "repeated-measures analysis of variance",
+    "mixed model": "mixed model",
+    "sign flips": "sign flips of whole {block}s",
+    "Wilcoxon": "Wilcoxon's signed ranks",
+    "trimmed mean": "trimmed mean",
+    "binomial GLMM": "binomial mixed model of the counts",
+    "HC3, no blocks": "{block}s ignored",
+}
+ROW_HEIGHT = 52
+
+
+def section(results: Results, verdict: Verdict) -> Section | None:
+    if not verdict.arms:
+        return None
+    items = (specification(results), mixed(results), components(results), ranks(results))
+    return made("methods-compared", "Does the answer depend on the method?", items, [_agreement(results)])
+
+
+def specification(results: Results) -> Figure | None:
+    """The contrasts under every method, handling of collapsed runs and endpoint."""
+    scales = [scale for scale in ("log_odds", "pp", "response") if _rows(results, scale)]
+    if not scales:
+        return None
+    frames = {f"specification_{scale}": _frame(results, scale) for scale in scales}
+    names = {"log_odds": "Odds ratio of an error", "pp": "Percentage points", "response": "Difference"}
+    series = list(dict.fromkeys(choice for frame in frames.values() for choice in frame["choice"]))
+    panels = {names[scale]: (_panel(results, frames[f"specification_{scale}"], scale, series),) for scale in scales}
+    frame = frames[f"specification_{scales[0]}"]
+    primary = frame[frame["primary"]]
+    first = [f"{r.arm}: {r.words}" for r in primary.itertuples()]
+    reach = [
+        f"{arm}: {rows['words'].iloc[0]} to {rows['words'].iloc[-1]}"
+        for arm, rows in frame.sort_values("estimate").groupby("arm", sort=False)
+    ]
+    return Figure(
+        key="specification",
+        title="The same contrast, analysed in every defensible way",
+        caption=(
+            f"A point is one analysis, its bar the unadjusted {results.level} interval; the "
+            "thin line marks the analysis of the plan. Runs that did not collapse form a selected group: an arm that "
+            "loses its worst runs looks better. Every panel has its own axis."
+        ),
+        alternative=f"Analysis of the plan: {'; '.join(first)}. Lowest and highest of all: {'; '.join(reach)}.",
+        variants=panels,
+        data=frames,
+        legend=plain_legend(series),
+    )
+
+
+def _rows(results: Results, scale: str) -> list[Any]:
+    rows = results.lists["specification"]
+    return [r for r in rows if r["scale"] == scale and r["estimate"] is not None]
+
+
+def _frame(results: Results, scale: str) -> pd.DataFrame:
+    rows = _rows(results, scale)
+    handlings: dict[str, list[str]] = {}
+    for r in rows:
+        seen = handlings.setdefault(r["method"], [])
+        if r["handling"] not in seen:
+            seen.append(r["handling"])
+    endpoints = list(dict.fromkeys(r["endpoint"] for r in rows))
+    table = []
+    for r in rows:
+        at, low, high = r["estimate"], r["ci_low"], r["ci_high"]
+        show: Callable[[float], str] = results.response.change
+        if scale == "log_odds":
+            at, low, high = (None if value is None else math.exp(value) for value in (at, low, high))
+            show = times
+        words = ratio(at) if scale == "log_odds" else show(at)
+        lane = 2 * (handlings[r["method"]].index(r["handling"]) % 2) + endpoints.index(r["endpoint"])
+        table.append(
+            {
+                "arm": results.arm(r["level"]),
+                "method": METHODS.get(r["method"], r["method"]).format(block=results.unit),
+                "handling": r["handling"],
+                "endpoint": r["endpoint"],
+                "choice": f"{r['handling']}, {r['endpoint']}",
+                "lane": lane / 3,
+                "estimate": at,
+                "low": at if low is None else low,
+                "high": at if high is None else high,
+                "p": r.get("p"),
+                "words": with_bounds(words, span(low, high, show)),
+                "primary": bool(r["primary"]),
+            }
+        )
+    return pd.DataFrame(table)
+
+
+def _panel(results: Results, frame: pd.DataFrame, scale: str, series: list[str]) -> Panel:
+    methods = list(dict.fromkeys(frame["method"]))
+    y, colour = row("method", methods), arm_colour(results)
+    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.8, 1.28]))
+    ratios = scale == "log_odds"
+    title = "Odds ratio of an error (right is better)" if ratios else results.response.difference_title
+    x = alt.X("estimate:Q", title="Difference, pp" if scale == "pp" else title, **panel_axis(ratios))
+    shown = tooltip({"method:N": "method", "choice:N": "runs, endpoint", "words:N": "estimate (interval)"})
+    shape = plain_shape("choice", series)
+    plan = alt.Chart().transform_filter("datum.primary").mark_rule(strokeWidth=1, opacity=0.6)
+    bars = alt.Chart().mark_rule(strokeWidth=1.5, opacity=0.6)
+    layers = alt.layer(
+        vertical(1.0 if ratios else 0.0),
+        plan.encode(x=alt.X("estimate:Q"), color=colour),
+        bars.encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=lanes, color=colour),
+        dots(alt.Chart(), 34).encode(x=x, y=y, yOffset=lanes, color=colour, shape=shape, tooltip=shown),
+        *row_labels(methods, -19, "method"),
+    ).properties(height=alt.Step(ROW_HEIGHT))
+    chart = small_multiples(layers, "arm", arms_of(results, frame), f"specification_{scale}", x="independent")
+    return grid(chart, 2, 300, legend="choice")
+
+
+def mixed(results: Results) -> Table | None:
+    """The contrasts of the mixed model."""
+    found, response = results.found("mixed"), results.response
+    rows = [
+        entries(
+            results.arm(row["level"]),
+            optional(row["estimate"], response.effect),
+            response.effect_bounds(row["ci_low"], row["ci_high"]),
+            optional(row["df"], degrees),
+            p_value(row["p_adjusted"]),
+        )
+        for row in found.get("contrasts", ())
+    ]
+    if not rows:
+        return None
+    unit = f", {response.unit}" if response.unit else ""
+    columns = (
+        arm_column(results),
+        Column("Odds ratio of an error" if results.counts else f"Difference{unit}"),
+        Column("Interval"),
+        Column("df", wide=True),
+        Column("p, adjusted"),
+    )
+    terms = str(found["random"]).split(" + ")
+    # What the model says of itself names its terms as the formula does.
+    said = str(found.get("message", ""))
+    for term in sorted(terms, key=len, reverse=True):
+        said = re.sub(rf"(?<![\w:]){re.escape(term)}(?![\w:])", results.term_label(term), said)
+    caption = (
+        f"Random terms {' + '.join(map(results.term_label, terms))}; restricted maximum likelihood, Kenward and "
+        f"Roger's degrees of freedom. {said}"
+    )
+    return plain("mixed", "The mixed model's contrasts", caption.strip(), columns, rows)
+
+
+def components(results: Results) -> Table | None:
+    """The variance components of the mixed model."""
+    rows = [
+        entries(
+            "the single run" if row["term"] == "residual" else results.term_label(row["term"]),
+            optional(row["sd"], significant),
+            f"{optional(row['sd_low'], significant)} to {optional(row['sd_high'], significant)}",
+        )
+        for row in results.found("mixed").get("variance_intervals", ())
+    ]
+    columns = (Column("Source", words=True), Column("Standard deviation"), Column("Interval"))
+    scale = "log odds of error" if results.counts else results.response.name
+    caption = f"On the scale of the {scale}; intervals by profile likelihood."
+    return plain("components", "Its variance components", caption, columns, rows)
+
+
+def ranks(results: Results) -> Table | None:
+    """Mean ranks of all arms, the control too."""
+    found = results.found("ranks")
+    if not found:
+        return None
+    arms = sorted(found["arms"], key=lambda arm: arm["mean_rank"])
+    rows = [entries(results.arm(arm["level"]), number(arm["mean_rank"], 2)) for arm in arms]
+    gap = found.get("critical_difference")
+    caption = (
+        f"1 is best in every one of the {found['blocks']} {results.unit}s. Friedman's test: p {p_value(found.get('p'))}"
+        + ("." if gap is None else f"; ranks that differ by more than {number(gap, 2)} differ (Nemenyi).")
+    )
+    return plain("ranks", "Ranks", caption, (arm_column(results), Column("Mean rank")), rows)
+
+
+def _agreement(results: Results) -> str:
+    """How many of the analyses agree with the one of the plan."""
+    parts = []
+    for level in results.arms:
+        rows = [r for r in _rows(results, results.scale) if level_key(r["level"]) == level]
+        primary = next((r for r in rows if r["primary"]), None)
+        if primary is not None and len(rows) > 1:
+            same = [r for r in rows if r["estimate"] * primary["estimate"] > 0]
+            clear = sum(r["ci_low"] is not None and r["ci_low"] * r["ci_high"] > 0 for r in same)
+            parts.append(
+                f"{results.arm(level)}: {len(same)} of {len(rows)} point the same way, {clear} with an interval that "
+                "excludes no effect"
+            )
+    return f"Of the analyses below, {'; '.join(parts)}." if parts else ""

@@ -1,0 +1,86 @@
+"""How many are enough? What a number of blocks can detect, and how many find which difference."""
+
+import altair as alt
+import pandas as pd
+
+from study.report.format import THIN, plural, significant, span, with_bounds
+from study.report.parts.axes import positive_axis
+from study.report.parts.figure import Figure, panel
+from study.report.parts.labels import plain_legend
+from study.report.parts.marks import dots, plain_shape, tooltip
+from study.report.parts.section import Section, made
+from study.report.results import Results
+from study.report.verdict import Verdict
+
+SCOPES = {"main": "averaged over all cells", "cell": "in a single cell"}
+
+
+def section(results: Results, verdict: Verdict) -> Section | None:
+    if not verdict.arms or not results.found("power"):
+        return None
+    return made("planning", "How many are enough?", [seeds_needed(results)], [_detectable(results)])
+
+
+def seeds_needed(results: Results) -> Figure | None:
+    """How many blocks a study needs to find an effect."""
+    found = results.found("power")
+    table = [
+        {
+            "scope": name,
+            "effect": f"{r['effect']:g}{results.response.difference_unit}",
+            "seeds": r["seeds"],
+            "low": r["seeds"] if r["low"] is None else r["low"],
+            "high": r["seeds"] if r["high"] is None else r["high"],
+            "words": with_bounds(f"{r['seeds']:,}", span(r["low"], r["high"], "{:,}".format)),
+        }
+        for key, name in SCOPES.items()
+        for r in found[key]["seeds_for"]
+        if r["seeds"] is not None
+    ]
+    if not table:
+        return None
+    frame = pd.DataFrame(table)
+    scopes = list(SCOPES.values())
+    block = results.unit
+    look = positive_axis(float(frame["low"].min()), float(frame["high"].max()))
+    y = alt.Y("seeds:Q", title=f"{block.capitalize()}s, log scale", **look)
+    x = alt.X(
+        "effect:N",
+        sort=list(dict.fromkeys(frame["effect"])),
+        title="True difference to be found",
+        axis=alt.Axis(labelAngle=0),
+    )
+    offset = alt.XOffset("scope:N", sort=scopes)
+    base = alt.Chart(alt.NamedData("power"))
+    shown = tooltip({"scope:N": "contrast", "effect:N": "difference", "words:N": f"{block}s (range)"})
+    chart = alt.layer(
+        base.mark_rule(strokeWidth=2).encode(x=x, xOffset=offset, y=alt.Y("low:Q"), y2="high:Q"),
+        dots(base, 80).encode(x=x, xOffset=offset, y=y, shape=plain_shape("scope", scopes), tooltip=shown),
+    ).properties(height=220)
+    words = [f"{r.effect} {r.scope}: {r.words} {block}s" for r in frame.itertuples()]
+    return Figure(
+        key="power",
+        title=f"How many {block}s find which difference",
+        caption=(
+            f"{block.capitalize()}s needed to find a true difference with a chance of {100 * found['power']:g}{THIN}%, "
+            "from the spread measured here (over all arms, collapsed runs included), adjusted for "
+            f"{plural(found['contrasts'], 'comparison')}. Bars carry the uncertainty of that spread."
+        ),
+        alternative="; ".join(words) + ".",
+        variants={"": (panel(chart, legend="scope", widest=640),)},
+        data={"power": frame},
+        legend=plain_legend(scopes),
+    )
+
+
+def _detectable(results: Results) -> str:
+    """What this many blocks can detect."""
+    found, unit = results.found("power"), results.response.difference_unit
+    main, cell = (found[key]["detectable"]["effect"] for key in SCOPES)
+    if main is None:
+        return ""
+    single = f", in a single cell from {significant(cell)}{unit} on" if cell is not None and results.others else ""
+    return (
+        f"With {plural(found['planned_seeds'], results.unit)}, a true difference is found with a chance of "
+        f"{100 * found['power']:g}{THIN}% from {significant(main)}{unit} on, averaged over the cells{single}."
+    )

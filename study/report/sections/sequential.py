@@ -1,0 +1,191 @@
+"""When was it settled? The path of a sequential study from look to look, and what other designs would have cost."""
+
+import altair as alt
+import pandas as pd
+
+from study.report.format import THIN, difference, interval, listing, plural
+from study.report.parts.axes import signed_axis, upright
+from study.report.parts.figure import Figure, grid
+from study.report.parts.labels import arm_column, arms_of
+from study.report.parts.marks import arm_colour, path_layers, small_multiples
+from study.report.parts.section import Section, made
+from study.report.parts.table import Column, Table, entries, plain
+from study.report.results import Results, Row, level_key
+from study.report.verdict import Verdict
+
+HEIGHT = 190
+
+
+def section(results: Results, verdict: Verdict) -> Section | None:
+    if not verdict.arms:
+        return None
+    about = results.sequential
+    if about is None:
+        return None
+    text = (_course(results, about), _naive_peeking(results, about))
+    return made("sequential", "When was it settled?", (path(results), settled(results)), text)
+
+
+def path(results: Results) -> Figure | None:
+    """Intervals by number of blocks, a panel an arm."""
+    about, rows = results.sequential, results.lists["sequential_path"]
+    if not about or not rows:
+        return None
+    frame = pd.DataFrame(
+        [
+            {
+                "arm": results.arm(row["level"]),
+                "blocks": row["blocks"],
+                "difference": row["estimate"],
+                "low": row["ci_low"],
+                "high": row["ci_high"],
+                "naive_low": row["naive_low"],
+                "naive_high": row["naive_high"],
+                "words": f"{difference(row['estimate'])}{_unit(results)} "
+                f"({interval(row['ci_low'], row['ci_high']) or 'no interval yet'})",
+                "verdict": row["verdict"],
+            }
+            for row in rows
+        ]
+    )
+    frame = _cut(frame, results.margin or 0.0)
+    arms = arms_of(results, frame)
+    block, looks = results.unit, about["looks"]
+    ticks = looks if len(looks) <= 7 else looks[:: -(-len(looks) // 6)]
+    x = alt.X(
+        "blocks:Q",
+        title=f"{block.capitalize()}s",
+        scale=alt.Scale(domain=[looks[0], looks[-1]], nice=False, padding=8),
+        axis=alt.Axis(values=list(ticks), grid=False),
+    )
+    title = "Difference, pp" if results.counts else "Difference"
+    y = alt.Y("difference:Q", title=title, axis=signed_axis(**upright(34)))
+    colour, margin = arm_colour(results), results.margin
+    tips = {"arm:N": results.focus.title, "blocks:Q": f"{block}s", "words:N": "difference (interval)"}
+    band, zero, line, points = path_layers(results, x, y, ("from", "to"), 50, tips | {"verdict:N": "conclusion"})
+    ground = alt.Chart(alt.InlineData(values=[{"at": -(margin or 0.0), "end": margin}])).mark_rect(style="band")
+    dashed = alt.Chart().mark_line(strokeWidth=1.2, strokeDash=[4, 3])
+    layers = alt.layer(
+        *([ground.encode(y=alt.Y("at:Q"), y2="end:Q")] if margin else []),
+        band,
+        zero,
+        alt.Chart().mark_rule(strokeWidth=2, opacity=0.5).encode(x=x, y=alt.Y("from:Q"), y2="to:Q", color=colour),
+        dashed.encode(x=x, y=alt.Y("naive_from:Q"), color=colour),
+        dashed.encode(x=x, y=alt.Y("naive_to:Q"), color=colour),
+        line,
+        points,
+    ).properties(height=HEIGHT)
+    chart = small_multiples(layers, "arm", arms, "path", y="independent")
+    last = frame.groupby("arm", sort=False).tail(1)
+    ends = [f"{r.arm} after {r.blocks} {block}s: {r.words}, {r.verdict}" for r in last.itertuples()]
+    return Figure(
+        key="path",
+        title=f"Difference from {results.arm(results.control)} as {block}s were added",
+        caption=(
+            f"The band is the {results.level} interval, which holds at all looks and arms at once; it ends where the "
+            f"contrast was settled, or at the budget. Dashed: the ordinary interval of a fixed number of {block}s, "
+            "which is not valid for someone who stops when it looks good."
+            + (" The shaded ground is the margin." if margin else "")
+            + " Intervals too wide for a panel are cut off; every panel has its own vertical scale."
+        ),
+        alternative=f"{'; '.join(ends)}.",
+        variants={"": (grid(chart, 4, 220, axis=58),)},
+        data={"path": frame},
+    )
+
+
+def settled(results: Results) -> Table | None:
+    """Where each contrast was settled, beside what other designs would have done."""
+    about = results.sequential
+    if not about:
+        return None
+    rows = []
+    for arm in about["arms"]:
+        path = [row for row in results.lists["sequential_path"] if level_key(row["level"]) == level_key(arm["level"])]
+        last = path[-1] if path else None
+        rows.append(
+            entries(
+                results.arm(arm["level"]),
+                arm["settled_at"] if arm["settled_at"] is not None else f"open after {arm['blocks']}",
+                arm["verdict"],
+                f"{difference(last['estimate'])}{_unit(results)}" if last else None,
+                interval(last["ci_low"], last["ci_high"]) if last else None,
+                arm["fixed_blocks"],
+                _naive(arm, results.unit),
+            )
+        )
+    columns = (
+        arm_column(results),
+        Column("Settled after"),
+        Column("Conclusion", words=True),
+        Column("Difference", wide=True),
+        Column("Interval"),
+        Column("Fixed design", wide=True),
+        Column("Naive peeking", words=True, wide=True),
+    )
+    caption = (
+        f"In {results.unit}s. Fixed design: how many would show the same with a chance of 80{THIN}%, planned in "
+        "advance by someone who knew difference and spread as they were found here. Naive peeking: the first "
+        "conclusion of someone who looks as often, takes the ordinary t interval, and stops as soon as it tells "
+        "something."
+    )
+    return plain("settled", "Where each contrast was settled", caption, columns, rows)
+
+
+def _course(results: Results, about: Row) -> str:
+    """How the study grew, and what it would have cost otherwise."""
+    block, looks = results.unit, about["looks"]
+    some = [str(look) for look in looks]
+    text = (
+        f"The study began with {plural(looks[0], block)} and looked at the contrasts after "
+        f"{listing(some) if len(some) < 5 else f'{some[0]}, {some[1]}, {some[2]} … {some[-1]}'}. A contrast "
+        f"that was settled got no more {block}s. "
+    )
+    names = [results.arm(level) for level in about["unsettled"]]
+    if names:
+        spent = about["blocks"] >= about["budget"]
+        text += f"Open {'when the budget was spent' if spent else 'so far'}: {listing(names)}. "
+    else:
+        text += f"All were settled after {plural(about['blocks'], block)}. "
+    text += f"It took {plural(about['runs'], 'run')}; a fixed design of {about['budget']} {block}s takes "
+    return text + f"{about['runs_of_budget']:,}."
+
+
+def _naive_peeking(results: Results, about: Row) -> str:
+    """What naive peeking would have claimed otherwise, or sooner."""
+    parts = []
+    for arm in about["arms"]:
+        naive = arm["naive"]
+        if naive and (naive["verdict"] != arm["verdict"] or arm["settled_at"] is None):
+            instead = f"“{arm['verdict']}”" if arm["settled_at"] is not None else "nothing is settled"
+            claim = f"“{naive['verdict']}” after {plural(naive['blocks'], results.unit)}"
+            parts.append(f"{results.arm(arm['level'])} {claim}, where {instead}")
+    return f"Naive peeking would have claimed something else: {'; '.join(parts)}." if parts else ""
+
+
+def _naive(arm: Row, block: str) -> str:
+    found = arm["naive"]
+    return f"{found['verdict']}, after {found['blocks']} {block}s" if found else "no conclusion"
+
+
+def _unit(results: Results) -> str:
+    return f"{THIN}pp" if results.counts else ""
+
+
+def _cut(frame: pd.DataFrame, margin: float) -> pd.DataFrame:
+    """The intervals as drawn: the first ones, of few blocks, would squeeze all others to nothing."""
+    parts = []
+    for _, arm in frame.groupby("arm", sort=False):
+        ends = arm[["low", "high"]].astype(float)
+        widths = (ends["high"] - ends["low"]).dropna()
+        reach = 2.0 * float(widths.iloc[-1]) if len(widths) else float(arm["difference"].abs().max())
+        low = min(float(arm["difference"].min()), -1.5 * margin) - reach
+        high = max(float(arm["difference"].max()), 1.5 * margin) + reach
+        drawn = {"from": "low", "to": "high", "naive_from": "naive_low", "naive_to": "naive_high"}
+        bounds = {"from": low, "to": high}
+        cut = {
+            name: arm[source].astype(float).fillna(bounds.get(name, 0.0)).clip(low, high)
+            for name, source in drawn.items()
+        }
+        parts.append(arm.assign(**cut))
+    return pd.concat(parts, ignore_index=True)
