@@ -13,8 +13,7 @@ import pytest
 import yaml
 
 from study import cli
-from tests.examples import overlaid
-from tests.guard.numbers import PROJECT
+from tests.examples import PROJECT, overlaid
 
 STUDIES = {
     # preset: the digest of all its identities, with the levels, the seed and the trajectory of each
