@@ -297,6 +297,8 @@ def _factor(name: str, given: Row) -> Factor:
     if len(labels) != len(levels) or len(set(labels)) != len(labels):
         # Two levels with one label would be one row in every figure.
         labels = tuple(f"{float(level):g}" if _is_number(level) else str(level) for level in given["levels"])
+    # On one line: an expression of Vega holds no line separator.
+    labels = tuple(" ".join(label.split()) for label in labels)
     return Factor(name, str(given.get("title") or name), levels, labels)
 
 

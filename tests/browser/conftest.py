@@ -12,7 +12,7 @@ HOSTILE = Scenario(
     arms=(
         Arm("none", "<script>window.hacked = 1</script>"),
         Arm("</script>", '</script><img src=x onerror="window.hacked = 2">', gain=0.2, decay=0.9),
-        Arm("x", "{{ 7 * 7 }} ${window.hacked = 3} a name that is much longer than any panel is wide", decay=0.999),
+        Arm("x", "{{ 7 * 7 }} ${window.hacked = 3}\u2028a name much longer than any panel is wide", decay=0.999),
     ),
     seeds=4,
     epochs=3,
