@@ -233,7 +233,7 @@ TWO_LOADS = """
 import os, sys
 from pathlib import Path
 from study.errors import StudyError
-from study.training import data
+from study.trainers.mnist import data
 
 try:
     data.load("keras")
