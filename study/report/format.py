@@ -148,7 +148,12 @@ class Response:
     @property
     def title(self) -> str:
         """Its name at the head of a figure or an axis, with the unit of a number."""
-        return sentence(self.name) + (f", {self.unit}" if self.unit else "")
+        return sentence(self.name) + self.unit_after
+
+    @property
+    def unit_after(self) -> str:
+        """The unit of a number at the end of a heading."""
+        return f", {self.unit}" if self.unit else ""
 
     @property
     def difference_unit(self) -> str:

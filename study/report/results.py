@@ -228,9 +228,9 @@ class Results:
         """The words for a combination of the other factors' levels."""
         return " · ".join(f.words(cell[f.name]) for f in self.others if f.name in cell) or "all runs"
 
-    def term_label(self, term: str) -> str:
+    def term_label(self, term: str, residual: str = "the single run") -> str:
         """The words for a term of a model, such as "block:factor"."""
-        titles = {f.name: f.title for f in self.factors}
+        titles = {f.name: f.title for f in self.factors} | {"residual": residual}
         return " × ".join(titles.get(part, part) for part in term.split(":"))
 
 

@@ -1,16 +1,9 @@
 """What a table is: rows of words, ready to be shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Column:
-    """`wide` columns are left out on narrow screens; `words` are set to the left, numbers to the right."""
-
-    title: str
-    words: bool = False
-    wide: bool = False
+from operator import itemgetter
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,6 +15,23 @@ class Cell:
 
 
 Entries = tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Column:
+    """`show` makes a row's entry: whole numbers get commas, None a dash, everything else stays as it is. `wide` columns
+    are left out on narrow screens; `words` are set to the left, numbers to the right."""
+
+    title: str
+    show: Callable[[Any], object]
+    words: bool = False
+    wide: bool = False
+
+    def entry(self, row: Any) -> Cell:
+        found = self.show(row)
+        if isinstance(found, Cell):
+            return found
+        return Cell("–" if found is None or found == "" else f"{found:,}" if isinstance(found, int) else str(found))
 
 
 @dataclass(frozen=True)
@@ -46,20 +56,19 @@ class Table:
     broad: bool = False
 
 
+def entries(columns: Sequence[Column], rows: Iterable[Any]) -> tuple[Entries, ...]:
+    return tuple(tuple(column.entry(row) for column in columns) for row in rows)
+
+
 def plain(
-    key: str, title: str, caption: str, columns: Sequence[Column], rows: Sequence[Entries], broad: bool = False
+    key: str, title: str, caption: str, columns: Sequence[Column], rows: Iterable[Any], broad: bool = False
 ) -> Table | None:
     """A table of rows without headings; None without a row."""
-    groups = (Group("", None, tuple(rows)),)
-    return Table(key, title, caption, tuple(columns), groups, broad) if rows else None
-
-
-def entries(*values: object) -> Entries:
-    """A row: whole numbers with commas, None as a dash, everything else as it is."""
-    return tuple(Cell("–" if v is None or v == "" else f"{v:,}" if isinstance(v, int) else str(v)) for v in values)
+    made = entries(columns, rows)
+    return Table(key, title, caption, tuple(columns), (Group("", None, made),), broad) if made else None
 
 
 def facts(key: str, title: str, caption: str, rows: Sequence[tuple[str, str]]) -> Table | None:
     """A list of facts, those that are known; None if none is."""
-    kept = [(Cell(name), Cell(value)) for name, value in rows if value]
-    return plain(key, title, caption, (Column("", words=True), Column("", words=True)), kept)
+    columns = (Column("", itemgetter(0), words=True), Column("", itemgetter(1), words=True))
+    return plain(key, title, caption, columns, [row for row in rows if row[1]])

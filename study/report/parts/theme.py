@@ -7,50 +7,32 @@ from study.report.parts.figure import GAP
 
 # After Okabe and Ito's palette for colour-blind readers, darkened (light page) or lightened (dark page) until every
 # colour has a contrast of at least 3 with the paper. The first is the control's: neutral. Shapes tell the same apart.
-LIGHT = {
-    "paper": "#ffffff",
-    "wash": "#f5f6f8",
-    "ink": "#1b1f24",
-    "soft": "#56606c",
-    "rule": "#c9cfd6",
-    "grid": "#e8ebee",
-    "band": "#e3ebf2",
-    "accent": "#005a8f",
-    "good": "#1c7a54",
-    "bad": "#b3380f",
-    "even": "#56606c",
-    "unsure": "#8a6100",
-    "series-0": "#3a414b",
-    "series-1": "#0072b2",
-    "series-2": "#d55e00",
-    "series-3": "#3f9c74",
-    "series-4": "#c25ba6",
-    "series-5": "#6b5200",
-    "series-6": "#4a35b8",
-    "series-7": "#7a2020",
+PALETTE = {
+    "paper": ("#ffffff", "#14171c"),
+    "wash": ("#f5f6f8", "#1d2128"),
+    "ink": ("#1b1f24", "#e9ecef"),
+    "soft": ("#56606c", "#a3adb8"),
+    "rule": ("#c9cfd6", "#454d57"),
+    "grid": ("#e8ebee", "#282e36"),
+    "band": ("#e3ebf2", "#22303c"),
+    "accent": ("#005a8f", "#7fc1ee"),
+    "good": ("#1c7a54", "#5ccf9f"),
+    "bad": ("#b3380f", "#ff9468"),
+    "even": ("#56606c", "#a3adb8"),
+    "unsure": ("#8a6100", "#e8bd5a"),
+    "series-0": ("#3a414b", "#d3d9e0"),
+    "series-1": ("#0072b2", "#4a9fe8"),
+    "series-2": ("#d55e00", "#ff8340"),
+    "series-3": ("#3f9c74", "#3fc08f"),
+    "series-4": ("#c25ba6", "#dd86c4"),
+    "series-5": ("#6b5200", "#f2c14e"),
+    "series-6": ("#4a35b8", "#9d8dff"),
+    "series-7": ("#7a2020", "#d0a3a3"),
 }
-DARK = {
-    "paper": "#14171c",
-    "wash": "#1d2128",
-    "ink": "#e9ecef",
-    "soft": "#a3adb8",
-    "rule": "#454d57",
-    "grid": "#282e36",
-    "band": "#22303c",
-    "accent": "#7fc1ee",
-    "good": "#5ccf9f",
-    "bad": "#ff9468",
-    "even": "#a3adb8",
-    "unsure": "#e8bd5a",
-    "series-0": "#d3d9e0",
-    "series-1": "#4a9fe8",
-    "series-2": "#ff8340",
-    "series-3": "#3fc08f",
-    "series-4": "#dd86c4",
-    "series-5": "#f2c14e",
-    "series-6": "#9d8dff",
-    "series-7": "#d0a3a3",
-}
+"""Colours on light and on dark paper, by name."""
+
+LIGHT = {name: pair[0] for name, pair in PALETTE.items()}
+DARK = {name: pair[1] for name, pair in PALETTE.items()}
 SERIES = tuple(name for name in LIGHT if name.startswith("series-"))
 HEXAGON = "M0,-1L0.87,-0.5L0.87,0.5L0,1L-0.87,0.5L-0.87,-0.5Z"
 BAR = "M-0.5,-1L0.5,-1L0.5,1L-0.5,1Z"

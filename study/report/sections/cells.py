@@ -1,5 +1,7 @@
 """All cells in numbers."""
 
+from operator import itemgetter
+
 from study.report.format import optional, sentence
 from study.report.parts.labels import ordered_levels
 from study.report.parts.section import Section, made
@@ -15,37 +17,27 @@ def section(results: Results, verdict: Verdict) -> Section | None:
 def cells(results: Results) -> Table:
     """Every cell of the design, by arm."""
     response = results.response
-    show = response.value
+    show, focus = response.value, results.focus.name
+    columns = (
+        Column("Cell", lambda r: results.cell_label(r["levels"]), words=True),
+        Column("Runs", itemgetter("runs"), wide=True),
+        Column("Median", lambda r: optional(r["median"], show)),
+        Column("Mean", lambda r: optional(r["mean"], show), wide=True),
+        Column(
+            f"SD{response.difference_unit and f',{response.difference_unit}'}",
+            lambda r: optional(r["sd"], response.spread),
+            wide=True,
+        ),
+        Column("Lowest", lambda r: optional(r["min"], show)),
+        Column("Highest", lambda r: optional(r["max"], show)),
+        Column("Collapsed", itemgetter("collapsed")),
+        Column("Diverged", itemgetter("diverged"), wide=True),
+    )
     groups = []
     for position, level in enumerate(ordered_levels(results)):
-        rows = tuple(
-            entries(
-                results.cell_label(row["levels"]),
-                row["runs"],
-                optional(row["median"], show),
-                optional(row["mean"], show),
-                optional(row["sd"], response.spread),
-                optional(row["min"], show),
-                optional(row["max"], show),
-                row["collapsed"],
-                row["diverged"],
-            )
-            for row in results.cells
-            if level_key(row["levels"][results.focus.name]) == level
-        )
+        rows = [row for row in results.cells if level_key(row["levels"][focus]) == level]
         if rows:
-            groups.append(Group(results.arm(level), position, rows))
-    columns = (
-        Column("Cell", words=True),
-        Column("Runs", wide=True),
-        Column("Median"),
-        Column("Mean", wide=True),
-        Column(f"SD{response.difference_unit and f',{response.difference_unit}'}", wide=True),
-        Column("Lowest"),
-        Column("Highest"),
-        Column("Collapsed"),
-        Column("Diverged", wide=True),
-    )
+            groups.append(Group(results.arm(level), position, entries(columns, rows)))
     some = "" if response.counts else " that have a number"
     caption = f"Over all runs of a cell{some}, collapsed ones too."
     return Table("cells", f"{sentence(response.name)} by cell", caption, columns, tuple(groups))

@@ -1,5 +1,7 @@
 """Checks of what the tests assume, what missing runs could change, and the control against itself."""
 
+from operator import itemgetter
+
 import altair as alt
 import pandas as pd
 
@@ -9,7 +11,7 @@ from study.report.parts.figure import Figure, grid
 from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.marks import arm_colour, plain_shape, small_multiples, tooltip
 from study.report.parts.section import Section, made
-from study.report.parts.table import Column, Table, entries, plain
+from study.report.parts.table import Column, Table, plain
 from study.report.results import Results
 from study.report.verdict import Verdict
 
@@ -31,32 +33,32 @@ def tests(results: Results) -> Table | None:
     levene, shapiro = (found.get(key) or {} for key in ("levene", "shapiro"))
     if levene.get("p") is not None:
         value = f"F {significant(levene['statistic'], 3)}, p {p_value(levene['p'])}"
-        rows.append(entries("Equal spread in all cells", value, "Brown and Forsythe"))
+        rows.append(("Equal spread in all cells", value, "Brown and Forsythe"))
     if shapiro.get("p") is not None:
         value = f"W {number(shapiro['statistic'], 3)}, p {p_value(shapiro['p'])}"
-        rows.append(entries("Normal residuals", value, "Shapiro and Wilk"))
+        rows.append(("Normal residuals", value, "Shapiro and Wilk"))
+    pairing, influence = found["pairing"] or (), found["influence"] or ()
+    by = "variance of the difference against unpaired runs"
     rows += [
-        entries(
-            f"Pairing, {results.arm(row['level'])}",
-            number(row["variance_ratio"], 2),
-            "variance of the difference against unpaired runs",
-        )
-        for row in found.get("pairing") or ()
+        (f"Pairing, {results.arm(row['level'])}", number(row["variance_ratio"], 2), by)
+        for row in pairing
         if row["variance_ratio"] is not None
     ]
     rows += [
-        entries(
+        (
             f"Influence, {results.arm(row['level'])}",
             f"{number(row['largest_change'], 2)} SE" + (", the sign turns" if row["sign_changes"] else ""),
             f"largest change without one {block} ({row['largest_block']})",
         )
-        for row in found.get("influence") or ()
+        for row in influence
         if row["largest_change"] is not None
     ]
-    rows.append(
-        entries("Seeding", found["seeding"].get("in_words") or "–", "repeated weights, predictions or outcomes")
+    rows.append(("Seeding", found["seeding"]["in_words"], "repeated weights, predictions or outcomes"))
+    columns = (
+        Column("Check", itemgetter(0), words=True),
+        Column("Found", itemgetter(1), words=True),
+        Column("By", itemgetter(2), words=True, wide=True),
     )
-    columns = (Column("Check", words=True), Column("Found", words=True), Column("By", words=True, wide=True))
     caption = (
         "They inform and choose nothing: the contrasts need none of them, as each has its own error over whole blocks."
     )
@@ -154,17 +156,18 @@ def missing(results: Results) -> Table | None:
         return None
     show = results.response.difference
     lost = not results.counts and any(row.get("diverged") for row in results.cells)
-    rows = [
-        entries(results.arm(row["level"]), *(optional(row[key], show) for key in ("estimate", "low", "high")))
-        for row in found["bounds"]
-    ]
-    columns = (arm_column(results), Column("As it is"), Column("At worst"), Column("At best"))
+    columns = (
+        arm_column(results),
+        Column("As it is", lambda r: optional(r["estimate"], show)),
+        Column("At worst", lambda r: optional(r["low"], show)),
+        Column("At best", lambda r: optional(r["high"], show)),
+    )
     caption = (
         f"{found['missing']:,} of {found['planned']:,} runs are missing"
         f"{', or diverged without a number' if lost else ''}. The difference if all of the arm's missing runs had "
         "ended like the worst run and the control's like their cell, and the other way round."
     )
-    return plain("missing", "What missing runs could change", caption, columns, rows)
+    return plain("missing", "What missing runs could change", caption, columns, found["bounds"])
 
 
 def negative_control(results: Results) -> Table | None:
@@ -172,21 +175,16 @@ def negative_control(results: Results) -> Table | None:
     found = results.found("negative_control")
     if not found:
         return None
-    show = results.response.difference
-    again = [row for row in found["contrasts"] if row["scale"] == results.difference_scale and not row["cell"]]
-    real = [row for row in results.contrasts if row["scale"] == results.difference_scale]
-    named = [(f"{results.arm(row['control'])}, other seeds", row) for row in again]
-    named += [(results.arm(row["level"]), row) for row in real]
-    rows = [
-        entries(
-            name,
-            show(row["estimate"]),
-            f"{optional(row['ci_low'], show)} to {optional(row['ci_high'], show)}",
-            p_value(row["p_adjusted"]),
-        )
-        for name, row in named
-    ]
-    columns = (arm_column(results), Column("Difference"), Column("Interval"), Column("p, adjusted"))
+    show, scale = results.response.difference, results.difference_scale
+    again = [row for row in found["contrasts"] if row["scale"] == scale and not row["cell"]]
+    rows = [{**row, "name": f"{results.arm(row['control'])}, other seeds"} for row in again]
+    rows += [{**row, "name": results.arm(row["level"])} for row in results.contrasts if row["scale"] == scale]
+    columns = (
+        Column(results.focus.title.capitalize(), itemgetter("name"), words=True),
+        Column("Difference", lambda r: show(r["estimate"])),
+        Column("Interval", lambda r: " to ".join(optional(r[end], show) for end in ("ci_low", "ci_high"))),
+        Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
+    )
     caption = (
         "The control was trained once more under other seeds. Nothing sets the two apart: its interval should hold 0, "
         f"except in {100 * found['alpha']:g} of 100 studies. The real contrasts stand below it for comparison."

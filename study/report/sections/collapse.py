@@ -1,5 +1,8 @@
 """How often each arm collapses, where, and whether more often than the control."""
 
+from collections.abc import Mapping
+from functools import partial
+
 import altair as alt
 import pandas as pd
 
@@ -8,8 +11,8 @@ from study.report.parts.figure import Figure, panel
 from study.report.parts.labels import arm_column, arms_of, ordered_levels
 from study.report.parts.marks import interval_rows
 from study.report.parts.section import Section, made
-from study.report.parts.table import Cell, Column, Table, entries, plain
-from study.report.results import Results, level_key
+from study.report.parts.table import Cell, Column, Table, plain
+from study.report.results import Results, Row, level_key
 from study.report.verdict import Verdict
 
 ROW_HEIGHT = 42
@@ -68,17 +71,12 @@ def by_cell(results: Results) -> Table | None:
     if not results.others or not any(row["collapsed"] for row in found):
         return None
     counts = {tuple(level_key(row["levels"][f.name]) for f in results.factors): row for row in found}
-    levels = ordered_levels(results)
-    rows = []
-    for cell in results.cell_grid():
-        row = [Cell(results.cell_label(cell))]
-        for level in levels:
-            here = counts.get((level, *cell.values()))
-            row.append(Cell("–") if here is None else Cell(f"{here['collapsed']}/{here['runs']}", here["rate"]))
-        rows.append(tuple(row))
-    columns = (Column("Cell", words=True), *(Column(results.arm(level)) for level in levels))
+    columns = (
+        Column("Cell", results.cell_label, words=True),
+        *(Column(results.arm(level), partial(_share, counts=counts, level=level)) for level in ordered_levels(results)),
+    )
     caption = "Collapsed runs of all runs, by cell. A stronger ground is a larger share."
-    return plain("collapse", "Collapsed runs by cell", caption, columns, rows, broad=True)
+    return plain("collapse", "Collapsed runs by cell", caption, columns, results.cell_grid(), broad=True)
 
 
 def comparisons(results: Results) -> Table | None:
@@ -87,26 +85,26 @@ def comparisons(results: Results) -> Table | None:
     arms = {level_key(row["level"]): row for row in found.get("arms", ())}
     if not any(row["collapsed"] for row in arms.values()):
         return None
-    rows = []
-    for row in found["comparisons"]:
-        arm = arms[level_key(row["level"])]
-        rows.append(
-            entries(
-                results.arm(row["level"]),
-                share(arm["rate"]),
-                span(arm["ci_low"], arm["ci_high"], share),
-                p_value(row["p_adjusted"]),
-            )
-        )
+    rows = [arms[level_key(row["level"])] | {"p": row["p_adjusted"]} for row in found["comparisons"]]
     block = results.block
     test = (
         f"exact, by flips of whole {block}s, which allow runs of one {block} to be alike"
         if block
         else "Fisher's exact test of independent runs"
     )
-    columns = (arm_column(results), Column("Collapsed"), Column("Interval", wide=True), Column("p, adjusted"))
+    columns = (
+        arm_column(results),
+        Column("Collapsed", lambda r: share(r["rate"])),
+        Column("Interval", lambda r: span(r["ci_low"], r["ci_high"], share), wide=True),
+        Column("p, adjusted", lambda r: p_value(r["p"])),
+    )
     caption = f"Against {results.arm(results.control)}. p: {test}; adjusted by Holm."
     return plain("collapse-tests", "Do they collapse more often?", caption, columns, rows)
+
+
+def _share(cell: dict[str, str], counts: Mapping[tuple[str, ...], Row], level: str) -> Cell:
+    here = counts.get((level, *cell.values()))
+    return Cell("–") if here is None else Cell(f"{here['collapsed']}/{here['runs']}", here["rate"])
 
 
 def _counts(results: Results) -> str:

@@ -3,6 +3,7 @@ images."""
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -26,7 +27,7 @@ from study.report.parts.marks import (
     vertical,
 )
 from study.report.parts.section import Section, made
-from study.report.parts.table import Column, Table, entries, plain
+from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key
 from study.report.verdict import Verdict
 
@@ -106,33 +107,20 @@ def tuned(results: Results) -> Figure | None:
 def scopes(results: Results) -> Table | None:
     """The differences on these test images, and on new images too."""
     found = results.found("images")
-    rows = []
-    for row_ in found.get("contrasts", ()):
-        here, new = row_.get("these_images"), row_.get("new_images_too")
-        if here and new and here["se"] is not None:
-            pairs = row_.get("mcnemar") or {}
-            rows.append(
-                entries(
-                    results.arm(row_["level"]),
-                    f"{difference(row_['estimate_pp'])}{THIN}pp",
-                    interval(here["ci_low"], here["ci_high"]),
-                    interval(new["ci_low"], new["ci_high"]),
-                    p_value(new["p"]),
-                    f"{pairs['better']:,} / {pairs['worse']:,} of {pairs['pairs']:,}" if pairs else None,
-                )
-            )
+    rows = [row for row in found.get("contrasts", ()) if (row.get("these_images") or {}).get("se") is not None]
+    unit = results.unit
     headings = (
         arm_column(results),
-        Column("Difference"),
-        Column("On these images", wide=True),
-        Column("On new images too"),
-        Column("p, new images", wide=True),
-        Column("Pairs better / worse", wide=True),
+        Column("Difference", lambda r: f"{difference(r['estimate_pp'])}{THIN}pp"),
+        Column("On these images", lambda r: _interval(r["these_images"]), wide=True),
+        Column("On new images too", lambda r: _interval(r["new_images_too"])),
+        Column("p, new images", lambda r: p_value(r["new_images_too"]["p"]), wide=True),
+        Column("Pairs better / worse", lambda r: _pairs(r["mcnemar"]), wide=True),
     )
     caption = (
-        f"Unadjusted intervals for new {results.unit}s scored on these {found.get('images', 0):,} test images, "
-        f"and for new {results.unit}s on new images of the same kind (both random; multi-reader multi-case "
-        "analysis). Pairs: single runs of the same cell that McNemar's test tells apart, for and against."
+        f"Unadjusted intervals for new {unit}s scored on these {found.get('images', 0):,} test images, and for new "
+        f"{unit}s on new images of the same kind (both random; multi-reader multi-case analysis). Pairs: single runs "
+        "of the same cell that McNemar's test tells apart, for and against."
     )
     return plain("scopes", "On this test set, and on new images", caption, headings, rows)
 
@@ -143,28 +131,17 @@ def choices(results: Results) -> Table | None:
     factor = next((factor for factor in results.others if factor.name == found.get("factor")), None)
     if factor is None:
         return None
-    rows = []
-    for row_ in found["choices"]:
-        shares = {level_key(level): value for level, value in row_["shares"].items()}
-        rows.append(
-            entries(
-                results.arm(row_["arm"]),
-                results.cell_label(row_["cell"]),
-                factor.label(row_["best"]),
-                *(share(shares.get(level, 0.0)) for level in factor.levels),
-            )
-        )
     headings = (
-        arm_column(results),
-        Column("Cell", words=True),
-        Column("Best"),
-        *(Column(label, wide=True) for label in factor.labels),
+        Column(results.focus.title.capitalize(), lambda r: results.arm(r["arm"]), words=True),
+        Column("Cell", lambda r: results.cell_label(r["cell"]), words=True),
+        Column("Best", lambda r: factor.label(r["best"])),
+        *(Column(factor.label(level), partial(_chosen, level=level), wide=True) for level in factor.levels),
     )
     caption = (
         f"How often each {factor.title} was chosen, over {found['splits']} random halvings, and the choice on all "
         f"{results.block}s."
     )
-    return plain("choices", f"The {factor.title} each arm chose", caption, headings, rows)
+    return plain("choices", f"The {factor.title} each arm chose", caption, headings, found["choices"])
 
 
 def window(rows: Sequence[tuple[float, float | None, float | None]], margin: float | None) -> tuple[float, float]:
@@ -275,6 +252,18 @@ def _ratios(results: Results, frame: pd.DataFrame) -> alt.LayerChart:
     tips = {"arm:N": results.focus.title, "words:N": "odds ratio"}
     rows = interval_rows(results, "odds", list(frame["arm"]), x, ("from", "to"), tips)
     return alt.layer(vertical(1.0), *rows).properties(height=alt.Step(ROW_HEIGHT))
+
+
+def _interval(row: Row) -> str:
+    return interval(row["ci_low"], row["ci_high"])
+
+
+def _pairs(found: Row | None) -> str:
+    return f"{found['better']:,} / {found['worse']:,} of {found['pairs']:,}" if found else ""
+
+
+def _chosen(row: Row, level: str) -> str:
+    return share(next((value for chosen, value in row["shares"].items() if level_key(chosen) == level), 0.0))
 
 
 def _in_order(results: Results, frame: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from study.report.parts.figure import Figure, grid
 from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, tooltip
 from study.report.parts.section import Section, made
-from study.report.parts.table import Column, Table, entries, plain
+from study.report.parts.table import Column, Table, plain
 from study.report.results import Factor, Results, Row, level_key
 from study.report.verdict import Verdict
 
@@ -76,24 +76,16 @@ def against(results: Results, factor: Factor) -> Figure | None:
 def changes(results: Results) -> Table | None:
     """How each contrast changes between the levels of each other factor."""
     response = results.response
-    rows = [
-        entries(
-            results.arm(row["level"]),
-            _change(results, row["cell"]),
-            optional(row["estimate"], response.effect),
-            response.effect_bounds(row["ci_low"], row["ci_high"]),
-            p_value(row["p_adjusted"]),
-        )
-        for row in results.lists["interactions"]
-        if row["scale"] == results.scale
-    ]
-    unit = f", {response.unit}" if response.unit else ""
+    rows = [row for row in results.lists["interactions"] if row["scale"] == results.scale]
     columns = (
         arm_column(results),
-        Column("From … to …", words=True),
-        Column("Ratio of odds ratios" if results.counts else f"Change{unit}"),
-        Column("Interval", wide=True),
-        Column("p, adjusted"),
+        Column("From … to …", lambda r: _change(results, r["cell"]), words=True),
+        Column(
+            "Ratio of odds ratios" if results.counts else f"Change{response.unit_after}",
+            lambda r: optional(r["estimate"], response.effect),
+        ),
+        Column("Interval", lambda r: response.effect_bounds(r["ci_low"], r["ci_high"]), wide=True),
+        Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )
     caption = (
         "How the effect of each arm changes from one level of another factor to the next, averaged over the rest"
@@ -105,26 +97,17 @@ def changes(results: Results) -> Table | None:
 def anova(results: Results) -> Table | None:
     """The tests of the factors and their interactions."""
     paired = results.block is not None
-    rows = []
-    for row in results.lists["anova"]:
-        corrected = (p_value(row.get("p_gg")), optional(row.get("epsilon_gg"), lambda value: number(value, 2)))
-        rows.append(
-            entries(
-                results.term_label(row["term"]),
-                f"{degrees(row['df1'])}, {optional(row['df2'], degrees)}",
-                optional(row["F"], lambda value: significant(value, 3)),
-                p_value(row["p"]),
-                *(corrected if paired else ()),
-                optional(row.get("ges"), lambda value: number(value, 3)),
-            )
-        )
+    corrected = (
+        Column("p, corrected", lambda r: p_value(r["p_gg"])),
+        Column("ε", lambda r: optional(r["epsilon_gg"], lambda value: number(value, 2)), wide=True),
+    )
     columns = (
-        Column("Term", words=True),
-        Column("df", wide=True),
-        Column("F"),
-        Column("p", wide=paired),
-        *((Column("p, corrected"), Column("ε", wide=True)) if paired else ()),
-        Column("η²"),
+        Column("Term", lambda r: results.term_label(r["term"]), words=True),
+        Column("df", lambda r: f"{degrees(r['df1'])}, {optional(r['df2'], degrees)}", wide=True),
+        Column("F", lambda r: optional(r["F"], lambda value: significant(value, 3))),
+        Column("p", lambda r: p_value(r["p"]), wide=paired),
+        *(corrected if paired else ()),
+        Column("η²", lambda r: optional(r.get("ges"), lambda value: number(value, 3))),
     )
     scale = results.response.scale_words
     caption = (
@@ -134,7 +117,7 @@ def anova(results: Results) -> Table | None:
         else f"Factorial analysis of variance (type III) of {scale} over independent runs, with the pooled variation "
         "within cells as its error; η²: generalised eta squared."
     )
-    return plain("anova", "Analysis of variance", caption, columns, rows)
+    return plain("anova", "Analysis of variance", caption, columns, results.lists["anova"])
 
 
 def _frame(results: Results, factor: Factor) -> pd.DataFrame:

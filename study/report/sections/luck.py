@@ -1,6 +1,7 @@
 """Was it luck? What a few runs would have shown, where the spread comes from, what picking the best run gains."""
 
 import math
+from functools import partial
 from typing import Any
 
 import altair as alt
@@ -22,7 +23,7 @@ from study.report.parts.marks import (
     vertical,
 )
 from study.report.parts.section import Section, made
-from study.report.parts.table import Column, Table, entries, plain
+from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key
 from study.report.verdict import Verdict
 
@@ -43,7 +44,7 @@ def wrong_way(results: Results) -> Figure | None:
     """The chance that a few runs of each arm order them wrongly."""
     table = []
     for found in results.found("luck").get("contrasts", ()):
-        for chance in (found.get("single_run") or {}).get("wrong_way") or ():
+        for chance in found["single_run"]["wrong_way"]:
             if chance["model"] is None:
                 continue
             known = chance["low"] is not None
@@ -101,40 +102,23 @@ def wrong_way(results: Results) -> Figure | None:
 
 def table(results: Results) -> Table | None:
     """What a handful of runs would have said."""
-    rows = []
-    runs: list[int] = []
-    for found in results.found("luck").get("contrasts", ()):
-        single = found.get("single_run") or {}
-        wrong = single.get("wrong_way") or []
-        better, enough = single.get("better") or {}, found.get("seeds_enough") or {}
-        order = (found.get("almost_stochastic_order") or {}).get("arm_over_control") or {}
-        runs = [chance["runs"] for chance in wrong] or runs
-        headline = next((h["model"] for h in single.get("false_headline") or [] if h["runs"] == 1), None)
-        chance = better.get("paired") if better.get("paired") is not None else better.get("unpaired")
-        rows.append(
-            entries(
-                results.arm(found["level"]),
-                *(optional(w["model"], share) for w in wrong),
-                optional(chance, share),
-                optional(order.get("eps_min"), lambda value: number(value, 2)),
-                optional(headline, share),
-                optional(found.get("matters"), share),
-                enough.get("cell"),
-                enough.get("grid"),
-            )
-        )
-    if len({len(row) for row in rows}) > 1:
+    rows = results.found("luck").get("contrasts", ())
+    runs = [[chance["runs"] for chance in row["single_run"]["wrong_way"]] for row in rows]
+    if any(counts != runs[0] for counts in runs):
         return None
     block = results.unit
     columns = (
         arm_column(results),
-        *(Column(f"Wrong, {plural(count, 'run')}", wide=count != 1) for count in runs),
-        Column("Better"),
-        Column("ε, in order", wide=True),
-        Column("False headline", wide=True),
-        Column("Matters", wide=True),
-        Column(f"{block.capitalize()}s, one cell"),
-        Column(f"{block.capitalize()}s, all cells", wide=True),
+        *(
+            Column(f"Wrong, {plural(count, 'run')}", partial(_wrong, position=position), wide=count != 1)
+            for position, count in enumerate(runs[0] if runs else ())
+        ),
+        Column("Better", _ahead),
+        Column("ε, in order", _in_order, wide=True),
+        Column("False headline", _false_headline, wide=True),
+        Column("Matters", lambda r: optional(r["matters"], share), wide=True),
+        Column(f"{block.capitalize()}s, one cell", lambda r: r["seeds_enough"]["cell"]),
+        Column(f"{block.capitalize()}s, all cells", lambda r: r["seeds_enough"]["grid"], wide=True),
     )
     caption = (
         f"Against {results.arm(results.control)}. Wrong: chance that the mean of so many runs of each, in "
@@ -148,6 +132,24 @@ def table(results: Results) -> Table | None:
     return plain("luck", "What a handful of runs would have said", caption, columns, rows)
 
 
+def _wrong(row: Row, position: int) -> str:
+    return optional(row["single_run"]["wrong_way"][position]["model"], share)
+
+
+def _ahead(row: Row) -> str:
+    found = row["single_run"]["better"]
+    return optional(found["unpaired"] if found["paired"] is None else found["paired"], share)
+
+
+def _in_order(row: Row) -> str:
+    return optional(row["almost_stochastic_order"]["arm_over_control"]["eps_min"], lambda value: number(value, 2))
+
+
+def _false_headline(row: Row) -> str:
+    found = row["single_run"]["false_headline"] or ()
+    return optional(next((chance["model"] for chance in found if chance["runs"] == 1), None), share)
+
+
 def variance_shares(results: Results) -> Figure | None:
     """How much of the spread of all runs each factor, the block, their interplay and the single run carry."""
     found = (results.found("luck").get("variance_shares") or {}).get(results.scale)
@@ -156,7 +158,7 @@ def variance_shares(results: Results) -> Figure | None:
     terms = found["terms"]
     frame = pd.DataFrame(
         {
-            "term": ["the single run" if t["term"] == "residual" else results.term_label(t["term"]) for t in terms],
+            "term": [results.term_label(t["term"]) for t in terms],
             "share": [100 * t["share"] for t in terms],
             "low": [100 * t["share"] if t["ci_low"] is None else 100 * t["ci_low"] for t in terms],
             "high": [100 * t["share"] if t["ci_high"] is None else 100 * t["ci_high"] for t in terms],
@@ -241,11 +243,12 @@ def spread(results: Results) -> Figure | None:
 
 def components(results: Results) -> Table | None:
     """The variance of single answers, by source."""
-    rows = []
-    for row_ in results.found("images").get("components") or ():
-        source = "the single answer" if row_["source"] == "residual" else results.term_label(row_["source"])
-        rows.append(entries(source, optional(row_["share"], share), f"{number(row_['sd'], 1)}{THIN}pp"))
-    columns = (Column("Source", words=True), Column("Share of the variance"), Column("Standard deviation"))
+    rows = results.found("images").get("components") or ()
+    columns = (
+        Column("Source", lambda r: results.term_label(r["source"], "the single answer"), words=True),
+        Column("Share of the variance", lambda r: optional(r["share"], share)),
+        Column("Standard deviation", lambda r: f"{number(r['sd'], 1)}{THIN}pp"),
+    )
     caption = (
         "A run's answer to one test image is right or wrong, 100 or 0 pp. Where its spread comes from besides the arm: "
         f"{results.unit}s that are better on all images, images that are harder for all, how these go together, and "
@@ -310,8 +313,7 @@ def _risks(results: Results, verdict: Verdict) -> str:
     """What a single run of each would have told."""
     risks = []
     for found in results.found("luck").get("contrasts", ()):
-        single = found.get("single_run") or {}
-        once = next((c for c in single.get("wrong_way") or () if c["runs"] == 1), None)
+        once = next((chance for chance in found["single_run"]["wrong_way"] if chance["runs"] == 1), None)
         if level_key(found["level"]) not in verdict.fallen and once and once["model"] is not None:
             bounds = span(once["low"], once["high"], share)
             risks.append(f"{results.arm(found['level'])} {with_bounds(share(once['model']), bounds)}")
@@ -344,9 +346,9 @@ def _enough(results: Results, verdict: Verdict) -> str:
     """How many blocks would have been enough to find what was found."""
     parts = []
     for found in results.found("luck").get("contrasts", ()):
-        seeds = found.get("seeds_enough") or {}
-        if level_key(found["level"]) not in verdict.fallen and seeds.get("grid") is not None:
-            cell = f", {seeds['cell']:,} with one cell alone" if seeds.get("cell") and results.others else ""
+        seeds = found["seeds_enough"]
+        if level_key(found["level"]) not in verdict.fallen and seeds["grid"] is not None:
+            cell = f", {seeds['cell']:,} with one cell alone" if seeds["cell"] and results.others else ""
             parts.append(f"{results.arm(found['level'])} {plural(seeds['grid'], results.unit)}{cell}")
     if not parts:
         return ""

@@ -3,6 +3,7 @@
 import math
 import re
 from collections.abc import Callable
+from operator import itemgetter
 from typing import Any
 
 import altair as alt
@@ -23,7 +24,7 @@ from study.report.parts.marks import (
     vertical,
 )
 from study.report.parts.section import Section, made
-from study.report.parts.table import Column, Table, entries, plain
+from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, level_key
 from study.report.verdict import Verdict
 
@@ -145,51 +146,41 @@ def _panel(results: Results, frame: pd.DataFrame, scale: str, series: list[str])
 def mixed(results: Results) -> Table | None:
     """The contrasts of the mixed model."""
     found, response = results.found("mixed"), results.response
-    rows = [
-        entries(
-            results.arm(row["level"]),
-            optional(row["estimate"], response.effect),
-            response.effect_bounds(row["ci_low"], row["ci_high"]),
-            optional(row["df"], degrees),
-            p_value(row["p_adjusted"]),
-        )
-        for row in found.get("contrasts", ())
-    ]
-    if not rows:
+    if not found:
         return None
-    unit = f", {response.unit}" if response.unit else ""
     columns = (
         arm_column(results),
-        Column("Odds ratio of an error" if results.counts else f"Difference{unit}"),
-        Column("Interval"),
-        Column("df", wide=True),
-        Column("p, adjusted"),
+        Column(
+            "Odds ratio of an error" if results.counts else f"Difference{response.unit_after}",
+            lambda r: optional(r["estimate"], response.effect),
+        ),
+        Column("Interval", lambda r: response.effect_bounds(r["ci_low"], r["ci_high"])),
+        Column("df", lambda r: optional(r["df"], degrees), wide=True),
+        Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )
     terms = str(found["random"]).split(" + ")
     # What the model says of itself names its terms as the formula does.
-    said = str(found.get("message", ""))
+    said = str(found["message"])
     for term in sorted(terms, key=len, reverse=True):
         said = re.sub(rf"(?<![\w:]){re.escape(term)}(?![\w:])", results.term_label(term), said)
     caption = (
         f"Random terms {' + '.join(map(results.term_label, terms))}; restricted maximum likelihood, Kenward and "
         f"Roger's degrees of freedom. {said}"
     )
-    return plain("mixed", "The mixed model's contrasts", caption.strip(), columns, rows)
+    return plain("mixed", "The mixed model's contrasts", caption.strip(), columns, found["contrasts"])
 
 
 def components(results: Results) -> Table | None:
     """The variance components of the mixed model."""
-    rows = [
-        entries(
-            "the single run" if row["term"] == "residual" else results.term_label(row["term"]),
-            optional(row["sd"], significant),
-            f"{optional(row['sd_low'], significant)} to {optional(row['sd_high'], significant)}",
-        )
-        for row in results.found("mixed").get("variance_intervals", ())
-    ]
-    columns = (Column("Source", words=True), Column("Standard deviation"), Column("Interval"))
+    ends = ("sd_low", "sd_high")
+    columns = (
+        Column("Source", lambda r: results.term_label(r["term"]), words=True),
+        Column("Standard deviation", lambda r: optional(r["sd"], significant)),
+        Column("Interval", lambda r: " to ".join(optional(r[end], significant) for end in ends)),
+    )
     scale = "log odds of error" if results.counts else results.response.name
     caption = f"On the scale of the {scale}; intervals by profile likelihood."
+    rows = results.found("mixed").get("variance_intervals", ())
     return plain("components", "Its variance components", caption, columns, rows)
 
 
@@ -198,14 +189,13 @@ def ranks(results: Results) -> Table | None:
     found = results.found("ranks")
     if not found:
         return None
-    arms = sorted(found["arms"], key=lambda arm: arm["mean_rank"])
-    rows = [entries(results.arm(arm["level"]), number(arm["mean_rank"], 2)) for arm in arms]
-    gap = found.get("critical_difference")
+    gap = found["critical_difference"]
     caption = (
-        f"1 is best in every one of the {found['blocks']} {results.unit}s. Friedman's test: p {p_value(found.get('p'))}"
+        f"1 is best in every one of the {found['blocks']} {results.unit}s. Friedman's test: p {p_value(found['p'])}"
         + ("." if gap is None else f"; ranks that differ by more than {number(gap, 2)} differ (Nemenyi).")
     )
-    return plain("ranks", "Ranks", caption, (arm_column(results), Column("Mean rank")), rows)
+    columns = (arm_column(results), Column("Mean rank", lambda r: number(r["mean_rank"], 2)))
+    return plain("ranks", "Ranks", caption, columns, sorted(found["arms"], key=itemgetter("mean_rank")))
 
 
 def _agreement(results: Results) -> str:

@@ -9,7 +9,7 @@ from study.report.parts.figure import Figure, grid
 from study.report.parts.labels import arm_column, arms_of
 from study.report.parts.marks import arm_colour, path_layers, small_multiples
 from study.report.parts.section import Section, made
-from study.report.parts.table import Column, Table, entries, plain
+from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key
 from study.report.verdict import Verdict
 
@@ -96,32 +96,16 @@ def path(results: Results) -> Figure | None:
 
 def settled(results: Results) -> Table | None:
     """Where each contrast was settled, and what other designs would have done."""
-    about = results.sequential
-    if not about:
-        return None
-    rows = []
-    for arm in about["arms"]:
-        path = [row for row in results.lists["sequential_path"] if level_key(row["level"]) == level_key(arm["level"])]
-        last = path[-1] if path else None
-        rows.append(
-            entries(
-                results.arm(arm["level"]),
-                arm["settled_at"] if arm["settled_at"] is not None else f"open after {arm['blocks']}",
-                arm["verdict"],
-                f"{difference(last['estimate'])}{_unit(results)}" if last else None,
-                interval(last["ci_low"], last["ci_high"]) if last else None,
-                arm["fixed_blocks"],
-                _naive(arm, results.unit),
-            )
-        )
+    last = {level_key(row["level"]): row for row in results.lists["sequential_path"]}
+    rows = [arm | {"last": last[level_key(arm["level"])]} for arm in results.found("sequential").get("arms", ())]
     columns = (
         arm_column(results),
-        Column("Settled after"),
-        Column("Conclusion", words=True),
-        Column("Difference", wide=True),
-        Column("Interval"),
-        Column("Fixed design", wide=True),
-        Column("Naive peeking", words=True, wide=True),
+        Column("Settled after", lambda r: r["settled_at"] or f"open after {r['blocks']}"),
+        Column("Conclusion", lambda r: r["verdict"], words=True),
+        Column("Difference", lambda r: f"{difference(r['last']['estimate'])}{_unit(results)}", wide=True),
+        Column("Interval", lambda r: interval(r["last"]["ci_low"], r["last"]["ci_high"])),
+        Column("Fixed design", lambda r: r["fixed_blocks"], wide=True),
+        Column("Naive peeking", lambda r: _naive(r["naive"], results.unit), words=True, wide=True),
     )
     caption = (
         f"In {results.unit}s. Fixed design: how many would show the same with a chance of 80{THIN}%, planned in "
@@ -163,8 +147,7 @@ def _naive_peeking(results: Results, about: Row) -> str:
     return f"Naive peeking would have claimed something else: {'; '.join(parts)}." if parts else ""
 
 
-def _naive(arm: Row, block: str) -> str:
-    found = arm["naive"]
+def _naive(found: Row | None, block: str) -> str:
     return f"{found['verdict']}, after {found['blocks']} {block}s" if found else "no conclusion"
 
 
