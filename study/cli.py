@@ -12,7 +12,7 @@ from study.errors import StudyError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command. Returns the exit status: 0, or 2 after a user's mistake, told in one line on stderr."""
+    """Run one command. Returns the exit status: 0, or 2 after a user's mistake, with one line on stderr."""
     try:
         execute(sys.argv[1:] if arguments is None else arguments)
         sys.stdout.flush()

@@ -2,7 +2,7 @@
 
 
 class StudyError(Exception):
-    """A user's mistake or a damaged file, told in one line.
+    """A user's mistake or a damaged file, in one line.
 
     The message names the file or key, what was found, what is allowed, and what to type. The command line prints it
     without a traceback and exits with 2.

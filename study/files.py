@@ -11,7 +11,7 @@ from typing import Any
 
 from study.errors import StudyError
 
-# A wheel carries what lies beside the package in a checkout (workflow/, report/, profiles/) inside it: pyproject.toml.
+# A wheel carries what lies next to the package in a checkout (workflow/, report/, profiles/) inside it: pyproject.toml.
 _PACKAGE = Path(__file__).resolve().parent
 PROJECT = _PACKAGE / "project" if (_PACKAGE / "project").is_dir() else _PACKAGE.parent
 
@@ -21,7 +21,7 @@ UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES
 
 @contextmanager
 def replacing(path: Path | str) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; on leaving, flush it to disk and rename it to `path`.
+    """Yield a temporary path next to `path`; on leaving, flush it to disk and rename it to `path`.
 
     A reader sees the old file or the whole new one, never a part. If the body raises, the temporary file is removed
     and `path` is left as it was.

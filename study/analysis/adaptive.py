@@ -1,6 +1,6 @@
 """How a sequential study grows: from the records so far to the contrasts that need more seeds.
 
-A decision is a function of the configuration and the records alone. It is made anew from the first look on whenever it
+A decision is a function of the configuration and the records alone. It is made again from the first look on whenever it
 is needed, so that a study that was interrupted, or that found records of another, takes the same course.
 
 The Snakefile imports this module in every job, so it imports the standard library alone.

@@ -292,7 +292,7 @@ def _checked_curves(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame) -
 def _description(
     table: RunTable, spec: AnalysisSpec, ended: Mapping[str, Any] | None, absent: dict[str, str]
 ) -> dict[str, Any]:
-    """What was analysed, and how: the first thing to read beside the results."""
+    """What was analysed, and how: the first thing to read."""
     return {
         "schema": 1,
         "runs": len(table.frame),

@@ -32,7 +32,7 @@ class Cell:
 
     Attributes:
         levels: the level of every factor.
-        settings: all that decides a training beside the seed and the data: the configuration's settings, overridden by
+        settings: all that decides a training besides the seed and the data: the configuration's settings, overridden by
             `levels`.
         trajectory: the name of the training that produces it; cells of one name share their trainings.
         seed_offset: how far the seed it is trained with is from the seed of its block.

@@ -24,7 +24,7 @@ class Plan:
 
     Attributes:
         config: the resolved configuration.
-        origin: what decides the runs beside their settings and seeds, see `study.trainers.base.Trainer.origin`.
+        origin: what decides the runs besides their settings and seeds, see `study.trainers.base.Trainer.origin`.
         shared: the levels that one training serves together, see `study.trainers.base.Trainer.shared_levels`.
     """
 

@@ -33,7 +33,7 @@ class Response:
 
 @dataclass(frozen=True)
 class AnalysisSpec:
-    """All that an analysis needs to know beside the table of runs; decided before the data are seen.
+    """All that an analysis needs to know besides the table of runs; decided before the data are seen.
 
     Attributes:
         factors: the factor columns, the factor of interest first.

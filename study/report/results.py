@@ -71,7 +71,7 @@ class Factor:
         return self.labels[self.levels.index(key)] if key in self.levels else str(level)
 
     def words(self, level: object) -> str:
-        """The label in running text: a bare number needs the factor's title beside it to say anything."""
+        """The label in running text: a bare number needs the factor's title with it to say anything."""
         label = self.label(level)
         return f"{self.title} {label}" if _is_number(label) else label
 

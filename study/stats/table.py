@@ -93,7 +93,7 @@ class RunTable:
         return tuple(self.frame[factor].cat.categories)
 
     def scales(self) -> tuple[str, ...]:
-        """The scales an effect is told on: log odds of error and percentage points, or the response's own unit."""
+        """The scales an effect is given on: log odds of error and percentage points, or the response's own unit."""
         return ("log_odds", "pp") if self.counts else ("response",)
 
     def values(self, scale: str) -> np.ndarray:

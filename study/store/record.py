@@ -46,7 +46,7 @@ class Record:
         return self.status, self.curve, self.extra
 
     def to_json(self) -> str:
-        """The record as JSON text: `extra` lies beside the other fields, and a checksum over all of them ends it."""
+        """The record as JSON text: the entries of `extra` are fields like the others; a checksum ends it."""
         body = {"schema": SCHEMA} | {name: getattr(self, name) for name in FIELDS} | self.extra
         return json.dumps(body | {"checksum": _checksum(body)}, ensure_ascii=False, allow_nan=False) + "\n"
 

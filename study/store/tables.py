@@ -111,7 +111,7 @@ def write_table(table: pd.DataFrame, path: Path) -> None:
 def _levels(cell: Cell, plan: Plan) -> dict[str, Any]:
     """The cell's levels, numbers where all levels of a factor are numbers, else words.
 
-    A negative control is a word, so beside it the levels of its factor are words too.
+    A negative control is a word, so with it the levels of its factor are words too.
     """
     declared = factors(plan.config)
     return {

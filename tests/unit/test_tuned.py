@@ -96,7 +96,7 @@ def test_a_level_without_runs_in_a_half_is_not_chosen() -> None:
 @pytest.mark.parametrize(
     ("factor", "block", "seeds", "words"),
     [
-        ("norm", "seed", 12, "not a factor beside"),
+        ("norm", "seed", 12, "is not one of the other factors"),
         ("depth", "seed", 12, "width, rate"),
         ("rate", None, 12, "block"),
         ("rate", "seed", 3, "four"),

@@ -2,7 +2,7 @@
 #
 # A checkpoint, so that the one command that a user types does it all, with the flags they gave, here and on a cluster; a
 # command that edits the configuration would have to call Snakemake, or be called by hand between its calls. Each look
-# builds the graph anew, which takes seconds for the hundreds of jobs of a study. A decision depends on records alone,
+# builds the graph again, which takes seconds for the hundreds of jobs of a study. A decision depends on records alone,
 # so that nothing is lost with the graph.
 localrules:
     decide,

@@ -1,5 +1,5 @@
 # The report of the runs so far, at any time. It reads the images and the store of the records and has no output that
-# Snakemake knows of, so it can be asked while another Snakemake trains, and is made anew whenever it is asked.
+# Snakemake knows of, so it can be asked while another Snakemake trains, and is made again whenever it is asked.
 localrules:
     interim,
 

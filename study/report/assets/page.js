@@ -128,7 +128,7 @@
     return [keys, ...rows.map((row) => keys.map((key) => row[key]))].map((line) => line.map(quoted).join(",")).join("\r\n") + "\r\n";
   }
 
-  // A picture is drawn anew, off the page: light, opaque, with fonts that every system has, at a width fit for print.
+  // A picture is drawn again, off the page: light, opaque, with fonts that every system has, at a width fit for print.
   async function forPrint(element) {
     const figure = report.figures[element.dataset.figure];
     const views = [];

@@ -139,7 +139,7 @@ def influence(results: Results) -> Figure | None:
     return Figure(
         key="influence",
         title=f"Does it hang on one {results.block}, or on one cell?",
-        caption=f"The contrast anew without each {results.block} (upper row) and each cell (lower row) in turn.",
+        caption=f"The contrast again without each {results.block} (upper row) and each cell (lower row) in turn.",
         alternative=f"Lowest to highest when one is left out. {'; '.join(reach)}.",
         variants={"": (grid(chart, 2, 260, legend="left_out"),)},
         data={"influence": frame},
@@ -168,7 +168,7 @@ def missing(results: Results) -> Table | None:
 
 
 def negative_control(results: Results) -> Table | None:
-    """The control against itself under other seeds, beside the real contrasts."""
+    """The control against itself under other seeds, and the real contrasts."""
     found = results.found("negative_control")
     if not found:
         return None

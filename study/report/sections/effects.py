@@ -170,7 +170,7 @@ def choices(results: Results) -> Table | None:
 def window(rows: Sequence[tuple[float, float | None, float | None]], margin: float | None) -> tuple[float, float]:
     """The part of the axis to show: the margin and every effect that is within sight of it.
 
-    Effects much larger than the margin (a collapse beside a gain of a tenth of a point) would squeeze the rest to
+    Effects much larger than the margin (a collapse next to a gain of a tenth of a point) would squeeze the rest to
     nothing; they are drawn as arrows at the edge.
     """
     reach = [max(abs(value) for value in row if value is not None) for row in rows]

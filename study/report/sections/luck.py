@@ -197,7 +197,7 @@ def variance_shares(results: Results) -> Figure | None:
 
 
 def spread(results: Results) -> Figure | None:
-    """The spread between runs of a cell, beside what the finite test set alone would give."""
+    """The spread between runs of a cell, and what the finite test set alone would give."""
     table = []
     for arm in results.found("images").get("arms", ()):
         values = (arm["run_variance"], arm["sampling_variance"], arm["distribution_variance"])

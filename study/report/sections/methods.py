@@ -12,7 +12,7 @@ REFERENCES = Path(__file__).parents[1] / "assets" / "references.json"
 FURTHER = (
     {
         "specification": (
-            "The same contrasts by every other defensible method stand beside the planned one as a check, not "
+            "The same contrasts by every other defensible method accompany the planned one as a check, not "
             "as a choice (Steegen, Tuerlinckx, Gelman and Vanpaemel 2016; Simonsohn, Simmons and Nelson 2020)."
         ),
         "anova": (
@@ -59,7 +59,7 @@ FURTHER = (
         "power": "Planning: noncentral t distributions, with the spread that was measured here and its uncertainty.",
     },
 )
-"""A sentence for each result beside the primary comparison, by subject."""
+"""A sentence for each result besides the primary comparison, by subject."""
 
 
 def section(results: Results, more: Sequence[str]) -> Section | None:

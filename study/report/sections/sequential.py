@@ -95,7 +95,7 @@ def path(results: Results) -> Figure | None:
 
 
 def settled(results: Results) -> Table | None:
-    """Where each contrast was settled, beside what other designs would have done."""
+    """Where each contrast was settled, and what other designs would have done."""
     about = results.sequential
     if not about:
         return None

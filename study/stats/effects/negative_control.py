@@ -47,7 +47,7 @@ def without_negative_control(table: RunTable, level: str) -> RunTable:
     _known(table, level)
     kept = tuple(name for name in table.levels(table.focus) if name != level)
     if len(kept) < 2:
-        raise StudyError(f"{table.focus}={level}: beside the negative control there is no arm to compare")
+        raise StudyError(f"{table.focus}={level}: apart from the negative control there is no arm to compare")
     return _restrict(table, kept)
 
 

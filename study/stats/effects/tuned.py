@@ -97,7 +97,7 @@ def tuned(
 def _check(table: RunTable, factor: str) -> None:
     if factor not in table.other_factors:
         names = ", ".join(table.other_factors) or "none"
-        raise StudyError(f"--tune {factor}: not a factor beside {table.focus!r}; the others are: {names}")
+        raise StudyError(f"--tune {factor}: is not one of the other factors; these are: {names}")
     if table.block is None:
         raise StudyError("--tune needs a block: the level is chosen on some blocks and judged on the others")
     if table.frame[table.block].nunique() < 4:

@@ -1,4 +1,4 @@
-"""The specification table: the same contrasts under every defensible choice of analysis, beside each other."""
+"""The specification table: the same contrasts under every defensible choice of analysis."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace

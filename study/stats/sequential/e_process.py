@@ -8,7 +8,7 @@ from scipy import optimize, special
 
 # The mixture's prior on the standardised difference is normal with this precision: sd 1.4. It decides where the test is
 # at its best, not whether it is valid. With 1/2 a standardised difference of 1 takes about as few seeds as with any,
-# and one of 7 is still settled at 5 seeds, beside three other contrasts; with 3/4 none can be.
+# and one of 7 is still settled at 5 seeds, among three other contrasts; with 3/4 none can be.
 PRECISION = 0.5
 
 

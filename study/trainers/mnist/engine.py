@@ -66,7 +66,7 @@ class Result:
 
 @dataclass
 class _Progress:
-    """How far a run is, beside the variables."""
+    """How far a run is; the variables are apart."""
 
     outcomes: dict[str, Outcome]
     epoch: int = 0
