@@ -1,14 +1,13 @@
 """The schemas that editors complete and check a configuration with: `python -m study.config.schema` writes them."""
 
-from pathlib import Path
 from typing import Any
 
 import yaml
 
 from study.config.model import model
-from study.files import write_text
+from study.files import PROJECT, write_text
 
-FOLDER = Path(__file__).resolve().parents[2] / "workflow" / "schemas"
+FOLDER = PROJECT / "workflow" / "schemas"
 BOUNDS = {"ge": "minimum", "gt": "exclusiveMinimum", "le": "maximum", "lt": "exclusiveMaximum"}
 FILES = {"config.schema.yaml": False, "trainer.schema.yaml": True}
 

@@ -61,6 +61,13 @@ def test_a_mistake_on_the_command_line_ends_before_anything_is_done(study: Study
     assert line == "configuration: plan.margin_pp is -1; allowed: more than 0"
 
 
+def test_a_key_that_is_there_twice_in_a_configuration_file_is_refused(study: Study) -> None:
+    path = study.folder / "more.yaml"
+    path.write_text("plan:\n  alpha: 0.05\n  alpha: 0.01\n")
+    line = refused(study, "--dry-run", "--configfile", str(path))
+    assert line == f"{path}, line 3: the key 'alpha' is there twice, first in line 2; allowed: once"
+
+
 def test_an_exponent_on_the_command_line_is_a_number(study: Study) -> None:
     words = study.succeed("--dry-run", "--config", "design={factors: {lr: [2e-4, 1e-3]}}")
     assert "Training bn~shared_dropout~0.3_lr~0.0002, seeds 0-2" in words
