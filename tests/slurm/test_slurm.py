@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from study.monitor import heartbeat
-from study.monitor.status import Survey
+from study.monitor.status import survey
 from study.trainers.mnist import checkpoint
 from tests.examples import PROJECT
 from tests.slurm.cluster import NODES, PATIENCE, Cluster, until
@@ -120,7 +120,7 @@ def test_a_cancelled_job_and_one_at_its_time_limit_go_on_from_what_they_had(
     limit = ("--set-resources", "train:runtime=attempt")
     process = clone.start(*SLURM, *limit, "--", *clone.manifests())
     trainings = halted(clone, "bn~none", "bn~shared")
-    status = Survey(clone.planned(), clone.result(""), clone.store).look()
+    status = survey(clone.planned(), clone.result(""), clone.store)
     assert [row.states for row in status.rows] == [("done", "running")] * 2
     (sign,) = (clone.folder / clone.manifest("bn~none", "0-1")).parent.glob(f"*{heartbeat.SUFFIX}")
     assert json.loads(sign.read_text())["slurm_job"] == slurm_job(cluster, "bn~none")
