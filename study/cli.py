@@ -13,8 +13,10 @@ from study.errors import StudyError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Returns the exit status: 0, or 2 after a user's mistake, with one line on stderr."""
+    given = sys.argv[1:] if arguments is None else arguments
     try:
-        execute(sys.argv[1:] if arguments is None else arguments)
+        parsed = _parser(given[:1]).parse_args(given)
+        parsed.run(parsed)
         sys.stdout.flush()
     except StudyError as error:
         print(f"study: error: {error}", file=sys.stderr)
@@ -23,16 +25,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader of our output has gone, as in `study ... | head`; what it wanted it has.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
-
-
-def execute(arguments: Sequence[str]) -> None:
-    """Run one command.
-
-    Raises:
-        StudyError: a user's mistake.
-    """
-    parsed = _parser(arguments[:1]).parse_args(arguments)
-    parsed.run(parsed)
 
 
 def _parser(first: Sequence[str]) -> argparse.ArgumentParser:

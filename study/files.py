@@ -3,9 +3,9 @@
 import errno
 import json
 import os
-import tempfile
+import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,13 @@ def replacing(path: Path | str) -> Iterator[Path]:
         StudyError: the disk is full, or cannot be written to.
     """
     path = Path(path)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
     try:
-        with _replacing(path) as temporary:
-            yield temporary
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        with temporary.open("rb") as stream:
+            os.fsync(stream.fileno())
+        temporary.replace(path)
     except OSError as error:
         if error.errno not in UNWRITABLE:
             raise
@@ -40,26 +44,9 @@ def replacing(path: Path | str) -> Iterator[Path]:
             f"{path}: cannot be written: {error.strerror}. Mend that and run the same command again; what is finished "
             "is safe"
         ) from error
-
-
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=path.suffix, dir=path.parent)
-    os.close(descriptor)
-    temporary = Path(name)
-    try:
-        yield temporary
-        # mkstemp makes the file private; give it the permissions that the user's umask allows.
-        umask = os.umask(0)
-        os.umask(umask)
-        temporary.chmod(0o666 & ~umask)
-        with temporary.open("rb") as stream:
-            os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
 
 
 def write_text(path: Path | str, text: str) -> None:

@@ -93,6 +93,7 @@ def test_permissions_are_those_that_the_umask_allows(tmp_path: Path, umask: int,
 
 def test_a_temporary_file_keeps_the_suffix_that_writers_go_by(tmp_path: Path) -> None:
     with files.replacing(tmp_path / "a.parquet") as temporary:
+        temporary.touch()
         assert temporary.suffix == ".parquet"
         assert temporary.name.startswith(".")
 
