@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from study.analysis.tracker_export import Export, ended_runs
+from study.analysis.tracker_export import ended_runs
 from study.design.response import AnalysisSpec
 from study.errors import StudyError
 from study.stats.table import RunTable, build_table, read_frame
@@ -33,8 +33,8 @@ def read_runs(
     names: Mapping[str, str] | None = None,
     status: str | None = None,
     whole: bool = True,
-) -> tuple[RunTable, Export]:
-    """Read a file of runs.
+) -> tuple[RunTable, dict[str, Any]]:
+    """Read a file of runs; with the table, what `ended_runs` counts.
 
     Args:
         names: by column of the file, the factor or block it holds; None if the columns bear these names.
@@ -44,11 +44,11 @@ def read_runs(
     Raises:
         StudyError: the file cannot be read, or does not fit `spec`.
     """
-    roles = list(names or _roles(spec))
-    frame = read_frame(path, levels=roles)
+    names = names or _own_names(spec)
+    frame = read_frame(path, levels=list(names))
     try:
-        export = ended_runs(frame, status, spec.response, roles)
-        return run_table(_renamed(export.frame, names or {}), spec, whole), export
+        frame, ended = ended_runs(frame, status, spec.response, list(names))
+        return run_table(_renamed(frame, names), spec, whole), ended
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
 
@@ -57,21 +57,16 @@ def read_curves(path: Path | None, spec: AnalysisSpec, names: Mapping[str, str] 
     """Read a file with one row a run and epoch; None if there is none."""
     if path is None:
         return None
-    return _renamed(read_frame(path, levels=list(names or _roles(spec))), names or {})
+    names = names or _own_names(spec)
+    return _renamed(read_frame(path, levels=list(names)), names)
 
 
-def ended(export: Export) -> dict[str, Any]:
-    """How many runs of a tracker's table have no outcome, and how many ended without a number."""
-    return {"left_out": export.left_out, "without_number": export.without_number}
-
-
-def _roles(spec: AnalysisSpec) -> list[str]:
-    return [*spec.factors, *([spec.block] if spec.block else [])]
+def _own_names(spec: AnalysisSpec) -> dict[str, str]:
+    return {name: name for name in (*spec.factors, spec.block) if name}
 
 
 def _renamed(frame: pd.DataFrame, names: Mapping[str, str]) -> pd.DataFrame:
     """The table with columns that have a role under the names of their roles."""
-    found = {column: name for column, name in names.items() if column in frame}
     # A column that has such a name already, and no role, would be there twice.
-    taken = [name for name in names.values() if name in frame and name not in found]
-    return frame.drop(columns=taken).rename(columns=found) if any(k != v for k, v in found.items()) else frame
+    taken = [name for name in names.values() if name in frame and name not in names]
+    return frame.drop(columns=taken).rename(columns=dict(names))

@@ -54,7 +54,7 @@ def analyse(
         table: the runs.
         spec: what was decided before the data were seen.
         curves: one row for each run and epoch: the factors, the block, `epoch`, and the validation columns.
-        ended: `left_out` and `without_number` of a tracker's table, see `study.analysis.tracker_export.Export`.
+        ended: `left_out` and `without_number` of a tracker's table, see `study.analysis.tracker_export`.
 
     Raises:
         StudyError: the plan does not fit the table.
@@ -95,12 +95,7 @@ def analyse(
     return {name: plain(value) for name, value in results.items()}
 
 
-def describe(
-    table: RunTable,
-    spec: AnalysisSpec,
-    curves: pd.DataFrame | None,
-    reason: str,
-) -> dict[str, Any]:
+def describe(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None, reason: str) -> dict[str, Any]:
     """As `analyse`, for a table that is not whole yet: its cells and curves alone; nothing is inferred.
 
     Args:

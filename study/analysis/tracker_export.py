@@ -4,8 +4,9 @@ Weights & Biases writes a column `State` (finished, crashed, failed, killed, run
 (FINISHED, FAILED, KILLED, RUNNING, SCHEDULED), and this project's own table `status` (ok, diverged).
 """
 
-from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
@@ -17,22 +18,9 @@ DIVERGED = ("diverged",)
 UNFINISHED = ("crashed", "failed", "killed", "running", "scheduled", "pending", "preempted", "preempting")
 
 
-@dataclass(frozen=True)
-class Export:
-    """A table made ready for the analysis.
-
-    Attributes:
-        frame: the runs that ended; where the table tells how they ended, in the column `status`, `ok` or `diverged`.
-        left_out: how many runs have no outcome, by how they ended.
-        without_number: how many runs ended well but hold no number, and so count as diverged.
-    """
-
-    frame: pd.DataFrame
-    left_out: dict[str, int]
-    without_number: int
-
-
-def ended_runs(frame: pd.DataFrame, status: str | None, response: str | None, roles: list[str]) -> Export:
+def ended_runs(
+    frame: pd.DataFrame, status: str | None, response: str | None, roles: list[str]
+) -> tuple[pd.DataFrame, dict[str, Any]]:
     """Keep the runs that ended, and tell those that diverged.
 
     A run that did not end (crashed, killed, still running) has no outcome: it is left out, and counted. One that
@@ -44,6 +32,10 @@ def ended_runs(frame: pd.DataFrame, status: str | None, response: str | None, ro
         response: the column of a numeric response, if there is one.
         roles: columns that mean something else.
 
+    Returns:
+        the runs that ended, where the table tells how with a column `status`, `ok` or `diverged`; and `left_out`, how
+        many runs have no outcome, by how they ended, and `without_number`, how many ended well but hold no number.
+
     Raises:
         StudyError: no such column, or a word in it that is not known.
     """
@@ -51,23 +43,21 @@ def ended_runs(frame: pd.DataFrame, status: str | None, response: str | None, ro
         raise StudyError(f"--status {status}: no such column; the columns are: {', '.join(map(str, frame.columns))}")
     column = status or next((name for name in COLUMNS if name in frame and name not in roles), None)
     if column is None:
-        return Export(frame, {}, 0)
+        return frame, {"left_out": {}, "without_number": 0}
     words = frame[column].astype(str).str.strip().str.lower()
-    unknown = words[~words.isin([*FINISHED, *DIVERGED, *UNFINISHED])]
+    known = (*FINISHED, *DIVERGED, *UNFINISHED)
+    unknown = words[~words.isin(known)]
     if not unknown.empty:
         raise StudyError(
             f"column {column!r} says {frame[column].loc[unknown.index[0]]!r} in row {unknown.index[0] + 1}; known: "
-            f"{', '.join((*FINISHED, *DIVERGED, *UNFINISHED))}; name the right column with --status"
+            f"{', '.join(known)}; name the right column with --status"
         )
-    unfinished = words.isin(UNFINISHED)
-    left_out = {str(word): int(count) for word, count in words[unfinished].value_counts().sort_index().items()}
-    kept = frame[~unfinished].reset_index(drop=True)
-    words = words[~unfinished].reset_index(drop=True)
-    diverged = words.isin(DIVERGED)
-    without = pd.Series(False, index=kept.index)
-    if response is not None and response in kept:
-        numbers = pd.to_numeric(kept[response], errors="coerce")
+    unfinished, diverged = words.isin(UNFINISHED), words.isin(DIVERGED)
+    without = pd.Series(False, index=frame.index)
+    if response is not None and response in frame:
+        numbers = pd.to_numeric(frame[response], errors="coerce").replace([np.inf, -np.inf], np.nan)
         # "ok" is this project's own word: its table has a number there, or is damaged.
-        without = (numbers.isna() | numbers.isin([float("inf"), float("-inf")])) & ~diverged & (words != "ok")
-    ended = (diverged | without).map({True: "diverged", False: "ok"})
-    return Export(kept.assign(status=ended), left_out, int(without.sum()))
+        without = numbers.isna() & ~unfinished & ~diverged & (words != "ok")
+    ended = frame.assign(status=(diverged | without).map({True: "diverged", False: "ok"}))
+    left_out = words[unfinished].value_counts().sort_index().to_dict()
+    return ended[~unfinished].reset_index(drop=True), {"left_out": left_out, "without_number": int(without.sum())}

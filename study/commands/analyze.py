@@ -89,9 +89,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     files.check_folder(arguments.out)
     spec, names = _of_design(arguments) if arguments.design else _of_options(arguments)
-    table, export = read.read_runs(arguments.table, spec, names, arguments.status)
+    table, ended = read.read_runs(arguments.table, spec, names, arguments.status)
     curves = read.read_curves(arguments.curves, spec, names)
-    files.write(analyse(table, spec, curves, read.ended(export)), arguments.out)
+    files.write(analyse(table, spec, curves, ended), arguments.out)
 
 
 def _of_design(arguments: argparse.Namespace) -> tuple[AnalysisSpec, None]:
