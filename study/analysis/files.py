@@ -1,7 +1,5 @@
 """The files of an analysis, each a result. docs/analysis-files.md describes them."""
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
@@ -11,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
-from study.files import replacing, write_json, write_text
+from study.files import replacing, write_json
+from study.store.tables import write_table
 
 
 def check_folder(folder: Path) -> None:
@@ -34,47 +33,44 @@ def write(results: Mapping[str, Any], folder: Path | str) -> None:
     """
     folder = Path(folder)
     try:
-        _write_files(results, folder)
+        for name, value in results.items():
+            _write(value, folder / name)
     except OSError as error:
         raise StudyError(f"{folder}: cannot be written to ({error.strerror}); name another with --out") from None
 
 
-def _write_files(results: Mapping[str, Any], folder: Path) -> None:
-    for name, value in results.items():
-        if isinstance(value, pd.DataFrame):
-            with replacing(folder / f"{name}.parquet") as path:
-                value.to_parquet(path, index=False)
-            continue
-        if value is None:
-            (folder / f"{name}.json").unlink(missing_ok=True)
-            (folder / f"{name}.csv").unlink(missing_ok=True)
-            continue
-        write_json(folder / f"{name}.json", value)
+def _write(value: Any, path: Path) -> None:
+    if isinstance(value, pd.DataFrame):
+        write_table(value, path.with_suffix(".parquet"))
+    elif value is None:
+        path.with_suffix(".json").unlink(missing_ok=True)
+        path.with_suffix(".csv").unlink(missing_ok=True)
+    else:
+        write_json(path.with_suffix(".json"), value)
         if isinstance(value, list):
-            write_text(folder / f"{name}.csv", _as_csv(value))
+            with replacing(path.with_suffix(".csv")) as temporary:
+                _as_columns(value).to_csv(temporary, index=False, lineterminator="\n")
 
 
 def plain(value: Any) -> Any:
     """Values that JSON knows, or a table: dataclasses become objects, arrays lists, infinite numbers and NaN None."""
-    if isinstance(value, pd.DataFrame):
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or isinstance(value, (str, bool, int, pd.DataFrame)):
         return value
+    if isinstance(value, float):
+        return value if np.isfinite(value) else None
     if is_dataclass(value) and not isinstance(value, type):
         value = asdict(value)
     if isinstance(value, Mapping):
         return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, (str, bool, int)) or value is None:
-        return value
-    if isinstance(value, (np.bool_, np.integer)):
-        return value.item()
-    if isinstance(value, (float, np.floating)):
-        return float(value) if np.isfinite(value) else None
     if isinstance(value, (Sequence, np.ndarray)):
         return [plain(item) for item in value]
     raise TypeError(f"no JSON for {type(value).__name__}")
 
 
-def _as_csv(rows: list[dict[str, Any]]) -> str:
-    """Rows as CSV. An object inside a row becomes one column for each key, "field.key" if a field has that name."""
+def _as_columns(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Rows as a table. An object inside a row becomes one column for each key, "field.key" if a field has that name."""
     fields = {name for row in rows for name in row}
     flat = []
     for row in rows:
@@ -83,8 +79,4 @@ def _as_csv(rows: list[dict[str, Any]]) -> str:
             entries = value.items() if isinstance(value, dict) else [(name, value)]
             columns |= {key if key == name or key not in fields else f"{name}.{key}": entry for key, entry in entries}
         flat.append(columns)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(dict.fromkeys(name for row in flat for name in row)), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(flat)
-    return text.getvalue()
+    return pd.DataFrame(flat, dtype=object)

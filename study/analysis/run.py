@@ -37,7 +37,6 @@ NAMES = (
 )
 """The results of an analysis, each a file."""
 
-_NEED_FULL_CELLS = ("tuned", "mixed", "anova", "luck", "images", "ranks", "diagnostics", "power")
 # What the description of an analysis calls its plan.
 _PLAN = (
     *("alpha", "margin", "collapse_below", "adjust", "random", "tune", "validation_successes", "validation_trials"),
@@ -59,15 +58,16 @@ def analyse(
     Raises:
         StudyError: the plan does not fit the table.
     """
-    apart = _negative_control(table, spec)
+    apart = None
     if spec.negative_control is not None:
+        apart = negative_control(table, spec.negative_control, margin=spec.margin, alpha=spec.alpha)
         table = without_negative_control(table, spec.negative_control)
     # Every run counts as an outcome; what needs numbers is made from the runs that have one.
     everything, table = table, table.measured()
-    curves = None if curves is None or curves.empty else _checked_curves(table, spec, curves)
+    curves = _checked_curves(table, spec, curves)
     absent: dict[str, str] = {}
     followed = _followed(table, spec)
-    results: dict[str, Any] = {
+    results: dict[str, Any] = dict.fromkeys(NAMES) | {
         "contrasts": _contrasts(table, spec, followed),
         "simple_effects": _simple_effects(table, spec),
         "interactions": _interactions(table, spec),
@@ -83,8 +83,10 @@ def analyse(
         # A sequential study gives its arms different numbers of blocks on purpose.
         "missing": missing(everything) if followed is None else None,
         "cells": cells(everything, spec.collapse_below),
-        "curves": _curve_bands(table, curves),
-        "curve_contrasts": _curve_contrasts(table, spec, curves),
+        "curves": None if curves is None else curve_bands(curves, table.factors, table.scales()[-1]),
+        "curve_contrasts": None
+        if curves is None or table.block is None
+        else curve_contrasts(table, curves, _rng("curve_contrasts"), spec.alpha),
         "negative_control": apart,
         "sequential": followed and summary(table, followed, spec.looks, spec.margin, spec.alpha),
         "sequential_path": followed and path_rows(followed),
@@ -105,11 +107,11 @@ def describe(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None, r
     """
     if spec.negative_control is not None:
         table = table.subset((table.frame[table.focus] != spec.negative_control).to_numpy())
-    curves = None if curves is None or curves.empty else _checked_curves(table, spec, curves)
+    curves = _checked_curves(table, spec, curves)
     results: dict[str, Any] = dict.fromkeys(NAMES)
     results |= {
         "cells": cells(table, spec.collapse_below),
-        "curves": _curve_bands(table, curves),
+        "curves": None if curves is None else curve_bands(curves, table.factors, table.scales()[-1]),
         "runs": _runs(table),
         "analysis": _description(table, spec, None, {"contrasts": reason}),
     }
@@ -117,10 +119,10 @@ def describe(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None, r
 
 
 def _of_full_cells(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any]:
-    """The results that need a number in every cell; None where a cell has none, all of its runs having diverged."""
+    """The results that need a number in every cell; none where a cell has none, all of its runs having diverged."""
     if np.bincount(table.cell_index(), minlength=int(np.prod(table.shape))).min() == 0:
         absent["analysis of variance, mixed model, luck, ranks, checks and planning"] = "in a cell no run has a number"
-        return dict.fromkeys(_NEED_FULL_CELLS)
+        return {}
     return {
         "tuned": _tuned(table, spec),
         "mixed": _mixed(table, spec, absent),
@@ -198,12 +200,6 @@ def _mixed(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[
         return None
 
 
-def _negative_control(table: RunTable, spec: AnalysisSpec) -> dict[str, Any] | None:
-    if spec.negative_control is None:
-        return None
-    return negative_control(table, spec.negative_control, margin=spec.margin, alpha=spec.alpha)
-
-
 def _tuned(table: RunTable, spec: AnalysisSpec) -> Tuned | None:
     if spec.tune is None:
         return None
@@ -249,18 +245,6 @@ def _power(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[
         return None
 
 
-def _curve_contrasts(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
-    if curves is None or table.block is None:
-        return None
-    return curve_contrasts(table, curves, _rng("curve_contrasts"), spec.alpha)
-
-
-def _curve_bands(table: RunTable, curves: pd.DataFrame | None) -> list[dict[str, Any]] | None:
-    if curves is None:
-        return None
-    return curve_bands(curves, table.factors, table.scales()[-1])
-
-
 def _runs(table: RunTable) -> pd.DataFrame:
     """The runs as they were analysed: the columns that have a role, levels as words."""
     roles = [*table.factors, table.block, table.successes, table.trials, table.response]
@@ -269,8 +253,10 @@ def _runs(table: RunTable) -> pd.DataFrame:
     return frame.astype(dict.fromkeys(table.factors, str))
 
 
-def _checked_curves(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame) -> pd.DataFrame:
+def _checked_curves(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None) -> pd.DataFrame | None:
     """The curves of the table's arms, with the counts named `successes` and `trials`, or the number `response`."""
+    if curves is None or curves.empty:
+        return None
     names = (
         {spec.validation_successes: "successes", spec.validation_trials: "trials"}
         if table.counts
