@@ -11,17 +11,15 @@ import json
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from study.design import factorial
 from study.design.levels import level_text
+from study.design.plan import Plan
+from study.design.response import AnalysisSpec
 from study.errors import StudyError
 from study.files import write_json
-
-if TYPE_CHECKING:
-    from study.design.plan import Plan
-    from study.design.response import AnalysisSpec
-    from study.store.record import RecordReader, Store
+from study.store.record import RecordReader, Store
 
 SCHEMA = 1
 
@@ -56,7 +54,7 @@ class Decision:
         return f"{text}; the budget of seeds is spent, open: {', '.join(self.unsettled)}" if self.unsettled else text
 
 
-def decide(plan: "Plan", spec: "AnalysisSpec", reader: "RecordReader", store: "Store", seeds: int) -> Decision:
+def decide(plan: Plan, spec: AnalysisSpec, reader: RecordReader, store: Store, seeds: int) -> Decision:
     """Decide after `seeds` seeds, from the records of the runs that the earlier looks asked for.
 
     Args:
@@ -79,12 +77,17 @@ def decide(plan: "Plan", spec: "AnalysisSpec", reader: "RecordReader", store: "S
     ((focus, control),) = config["design"]["control"].items()
     control = level_text(control)
     open_ = [name for name in map(level_text, config["design"]["factors"][focus]) if name != control]
-    allocation = dict.fromkeys([control, *open_], 0)
-    rows: list[dict[str, Any]] = []
+    # The runs of the negative control decide nothing.
+    allocation = {control: 0} | dict.fromkeys(map(level_text, factorial.factors(config)[focus]), 0)
+    rows: dict[str, dict[str, Any]] = {}
     for look in looks[: looks.index(seeds) + 1]:
-        before, allocation = allocation, allocation | dict.fromkeys([control, *open_], look)
-        rows += _rows(plan, reader, store, before, allocation)
-        table = run_table(pd.DataFrame(rows), spec)
+        allocation |= dict.fromkeys([control, *open_], look)
+        for run_id, cell, seed in plan.runs(allocation):
+            if run_id not in rows:
+                record = store.load(run_id)
+                levels = {name: level_text(level) for name, level in cell.levels.items()}
+                rows[run_id] = {**levels, "seed": seed, "status": record.status, **reader.columns(record)}
+        table = run_table(pd.DataFrame(rows.values()), spec)
         found = paths(table.measured(), looks, margin=spec.margin, alpha=spec.alpha)
         open_ = [path.level for path in found if path.settled_at is None]
         if not open_:
@@ -169,18 +172,3 @@ def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
             break
         asked |= {level: following for level in asked if level in (*open_, *always)}
     return asked
-
-
-def _rows(
-    plan: "Plan", reader: "RecordReader", store: "Store", before: dict[str, int], allocation: dict[str, int]
-) -> list[dict[str, Any]]:
-    """The runs that `allocation` has beyond `before`."""
-    (focus,) = plan.config["design"]["control"]
-    rows = []
-    for run_id, cell, seed in plan.runs():
-        level = level_text(cell.levels[focus])
-        if level in allocation and before[level] <= seed < allocation[level]:
-            levels = {name: level_text(value) for name, value in cell.levels.items()}
-            record = store.load(run_id)
-            rows.append({**levels, "seed": seed, "status": record.status, **reader.columns(record)})
-    return rows
