@@ -14,7 +14,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
     parser.add_argument("--decision", type=Path, help="the last decision of a sequential study: which seeds it has")
     parser.add_argument("--out", required=True, type=Path, help="the folder to write to")
-    parser.add_argument("--partial", action="store_true", help="take the runs so far, of a study that goes on")
     parser.set_defaults(run=run)
 
 
@@ -24,5 +23,5 @@ def run(arguments: argparse.Namespace) -> None:
 
     allocation = adaptive.read(arguments.decision).allocation if arguments.decision else None
     plan, store = plans.read(arguments.design), Store(arguments.store)
-    found = tables.collect(plan, trainers.choose(plan.config), store, arguments.partial, allocation)
+    found = tables.collect(plan, trainers.choose(plan.config), store, allocation=allocation)
     tables.write(found, arguments.out)

@@ -51,7 +51,7 @@ class Record:
         return json.dumps(body | {"checksum": _checksum(body)}, ensure_ascii=False, allow_nan=False) + "\n"
 
     @staticmethod
-    def from_json(text: str, source: Path | str) -> "Record":
+    def from_json(text: str) -> "Record":
         """Read what `to_json` wrote.
 
         Raises:
@@ -60,23 +60,21 @@ class Record:
         try:
             body = json.loads(text)
         except ValueError:
-            raise StudyError(f"{source}: truncated or not JSON; {HINT}") from None
+            raise StudyError("truncated or not JSON") from None
         if not isinstance(body, dict) or "schema" not in body or "checksum" not in body:
-            raise StudyError(f"{source}: not the record of a run; {HINT}")
+            raise StudyError("not the record of a run")
         if body["schema"] != SCHEMA:
-            raise StudyError(f"{source}: schema {body['schema']!r}, allowed: {SCHEMA}; {HINT}")
-        checksum = body.pop("checksum")
-        if checksum != _checksum(body):
-            raise StudyError(f"{source}: its checksum does not fit its content, the file was changed; {HINT}")
+            raise StudyError(f"schema {body['schema']!r}, allowed: {SCHEMA}")
+        if body.pop("checksum") != _checksum(body):
+            raise StudyError("its checksum does not fit its content, the file was changed")
         del body["schema"]
-        lacking = [name for name in FIELDS if name not in body]
-        if lacking:
-            raise StudyError(f"{source}: the fields {lacking} are missing; {HINT}")
+        if lacking := [name for name in FIELDS if name not in body]:
+            raise StudyError(f"the fields {lacking} are missing")
         record = Record(**{name: body.pop(name) for name in FIELDS}, extra=body)
         if record.status not in STATUSES:
-            raise StudyError(f"{source}: status is {record.status!r}, allowed: {', '.join(STATUSES)}; {HINT}")
+            raise StudyError(f"status is {record.status!r}, allowed: {', '.join(STATUSES)}")
         if len({len(values) for values in record.curve.values()}) > 1:
-            raise StudyError(f"{source}: the columns of its curve differ in length; {HINT}")
+            raise StudyError("the columns of its curve differ in length")
         return record
 
 
@@ -116,19 +114,27 @@ class Store:
         """
         path = self.path(run_id)
         try:
-            text = path.read_text(encoding="utf-8")
+            record = Record.from_json(path.read_text(encoding="utf-8"))
+            if record.id == run_id:
+                return record
+            flaw = f"holds the record of run {record.id}"
         except FileNotFoundError:
-            raise StudyError(f"{path}: no such record; {HINT}") from None
+            flaw = "no such record"
         except UnicodeDecodeError:
-            raise StudyError(f"{path}: not text, the file is damaged; {HINT}") from None
-        record = Record.from_json(text, path)
-        if record.id != run_id:
-            raise StudyError(f"{path}: holds the record of run {record.id}; {HINT}")
-        return record
+            flaw = "not text, the file is damaged"
+        except StudyError as error:
+            flaw = str(error)
+        raise StudyError(f"{path}: {flaw}; {HINT}")
 
     def missing(self, run_ids: Iterable[str]) -> list[str]:
         """Those of `run_ids` that have no sound record."""
-        return [run_id for run_id in run_ids if not self._is_sound(run_id)]
+        found = []
+        for run_id in run_ids:
+            try:
+                self.load(run_id)
+            except StudyError:
+                found.append(run_id)
+        return found
 
     def recorded(self) -> set[str]:
         """The identities of all runs that have a record; only looks at the names of the files."""
@@ -146,10 +152,3 @@ class Store:
         path = self.path(record.id)
         write_text(path, record.to_json())
         return path
-
-    def _is_sound(self, run_id: str) -> bool:
-        try:
-            self.load(run_id)
-        except StudyError:
-            return False
-        return True

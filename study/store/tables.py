@@ -33,18 +33,12 @@ class Tables:
 
 
 def collect(
-    plan: Plan,
-    reader: RecordReader,
-    store: Store,
-    partial: bool = False,
-    allocation: Mapping[str, int] | None = None,
+    plan: Plan, reader: RecordReader, store: Store, partial: bool = False, allocation: Mapping[str, int] | None = None
 ) -> Tables:
     """Read every run of the design from the store; of a sequential one the runs of its `allocation`.
 
     Args:
-        plan: the design.
         reader: the design's trainer.
-        store: the records.
         partial: whether the study may still go on: the tables hold the runs that are recorded so far.
 
     Raises:
@@ -54,13 +48,12 @@ def collect(
     recorded = store.recorded()
     absent = [(cell, seed) for run_id, cell, seed in planned if run_id not in recorded]
     present = [run for run in planned if run[0] in recorded]
-    if partial:
-        if not present:
-            raise StudyError(
-                f"{store.root}: none of the {len(absent)} planned runs has a record yet; ask again when the first "
-                "training has ended"
-            )
-    elif absent:
+    if partial and not present:
+        raise StudyError(
+            f"{store.root}: none of the {len(absent)} planned runs has a record yet; ask again when the first training "
+            "has ended"
+        )
+    if absent and not partial:
         cell, seed = absent[0]
         raise StudyError(
             f"{store.root}: {len(absent)} of {len(planned)} records are missing, the first of trajectory "
@@ -114,12 +107,8 @@ def _levels(cell: Cell, plan: Plan) -> dict[str, Any]:
     A negative control is a word, so with it the levels of its factor are words too.
     """
     declared = factors(plan.config)
-    return {
-        name: level
-        if all(isinstance(other, int | float) and not isinstance(other, bool) for other in declared[name])
-        else level_text(level)
-        for name, level in cell.levels.items()
-    }
+    numeric = {name for name, levels in declared.items() if {type(level) for level in levels} <= {int, float}}
+    return {name: level if name in numeric else level_text(level) for name, level in cell.levels.items()}
 
 
 def _about(record: Record, cell: Cell) -> dict[str, Any]:
@@ -151,23 +140,18 @@ def _deviations(plan: Plan, records: list[Record]) -> list[str]:
 
 
 def _provenance(plan: Plan, records: list[Record], planned: int) -> dict[str, Any]:
-    def distinct(values: list[Any]) -> list[Any]:
-        return sorted({value for value in values if value is not None})
-
     sources = [record.provenance for record in records]
+    versions = [source["versions"] for source in sources]
     return {
         "schema": 1,
-        "versions": {
-            package: distinct([source["versions"].get(package) for source in sources])
-            for package in sources[0]["versions"]
-        },
-        "commits": distinct([source["commit"] for source in sources]),
-        "hosts": distinct([source["host"] for source in sources]),
-        "processors": distinct([source["processor"] for source in sources]),
-        "devices": distinct([source["device"] for source in sources]),
+        "versions": {package: _distinct(versions, package) for package in versions[0]},
+        "commits": _distinct(sources, "commit"),
+        "hosts": _distinct(sources, "host"),
+        "processors": _distinct(sources, "processor"),
+        "devices": _distinct(sources, "device"),
         "data_digest": plan.origin.get("data"),
         "engine_version": plan.origin.get("engine"),
-        "plan_digests": distinct([source["plan_digest"] for source in sources]),
+        "plan_digests": _distinct(sources, "plan_digest"),
         "deviations": _deviations(plan, records),
         "runs": {
             "planned": planned,
@@ -178,3 +162,7 @@ def _provenance(plan: Plan, records: list[Record], planned: int) -> dict[str, An
         },
         "cost": cost(plan.name, records),
     }
+
+
+def _distinct(sources: list[dict[str, Any]], name: str) -> list[Any]:
+    return sorted({source.get(name) for source in sources} - {None})

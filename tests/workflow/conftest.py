@@ -86,7 +86,7 @@ class Study:
 
     def bits(self) -> dict[str, tuple[str, str, str]]:
         """What a run came to, bit for bit: its weights, its predictions, and which of them are right."""
-        records = {run_id: Record.from_json(path.read_text(), path) for run_id, path in self.stored().items()}
+        records = {run_id: Record.from_json(path.read_text()) for run_id, path in self.stored().items()}
         return {
             run_id: (*record.extra["digests"].values(), record.extra["correct_bits"])
             for run_id, record in records.items()
