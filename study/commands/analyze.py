@@ -4,6 +4,8 @@ import argparse
 import os
 from pathlib import Path
 
+from study import trainers
+from study.design import plan
 from study.design.response import AnalysisSpec, analysis_spec
 from study.errors import StudyError
 
@@ -14,70 +16,45 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="contrasts, analysis of variance, mixed model, collapse, luck ... of a table of runs",
         description="Analyse a tidy table (CSV, TSV or Parquet) with one row a run; see docs/analysis-files.md.",
     )
-    parser.add_argument("table", type=Path, metavar="TABLE", help="the table of runs")
-    parser.add_argument(
-        "--design", type=Path, metavar="FILE", help="a study's design.json, in place of all options below"
-    )
-    parser.add_argument("--out", required=True, type=Path, metavar="DIR", help="the folder to write to")
-    parser.add_argument("--curves", type=Path, metavar="FILE", help="a table with one row for each run and epoch")
-    parser.add_argument("--successes", metavar="COLUMN", help="count of successes, for example of right answers")
-    parser.add_argument("--trials", metavar="COLUMN", help="count of trials")
-    parser.add_argument("--response", metavar="COLUMN", help="a number as the outcome, instead of counts")
-    parser.add_argument("--name", metavar="WORDS", help="what the outcome is called, as in 'validation loss'")
-    parser.add_argument("--unit", metavar="WORDS", help="the unit of a response, as in nats or s")
-    parser.add_argument(
-        "--factor",
-        action="append",
-        metavar="[NAME=]COLUMN",
-        help="a factor, by another name if one is given; may be repeated",
-    )
-    parser.add_argument("--block", metavar="COLUMN", help="what was replicated, as the seed; or none")
-    parser.add_argument(
-        "--control", metavar="FACTOR=LEVEL", help="the level that its factor's others are compared with"
-    )
-    parser.add_argument("--alpha", type=float, help="level of tests (default 0.05)")
-    parser.add_argument(
+    add = parser.add_argument
+    add("table", type=Path, metavar="TABLE", help="the table of runs")
+    add("--design", type=Path, metavar="FILE", help="a study's design.json, in place of all options below")
+    add("--out", required=True, type=Path, metavar="DIR", help="the folder to write to")
+    add("--curves", type=Path, metavar="FILE", help="a table with one row for each run and epoch")
+    add("--successes", metavar="COLUMN", help="count of successes, for example of right answers")
+    add("--trials", metavar="COLUMN", help="count of trials")
+    add("--response", metavar="COLUMN", help="a number as the outcome, instead of counts")
+    add("--name", metavar="WORDS", help="what the outcome is called, as in 'validation loss'")
+    add("--unit", metavar="WORDS", help="the unit of a response, as in nats or s")
+    add("--factor", action="append", metavar="[NAME=]COLUMN", help="a factor, under NAME if given; may be repeated")
+    add("--block", metavar="COLUMN", help="what was replicated, as the seed; or none")
+    add("--control", metavar="FACTOR=LEVEL", help="the level that its factor's others are compared with")
+    add("--alpha", type=float, help="level of tests (default 0.05)")
+    add(
         "--margin-pp",
         type=float,
         metavar="PP",
         help="smallest difference that matters, percentage points (default 0.1)",
     )
-    parser.add_argument("--margin", type=float, help="the same in the response's unit (default: none)")
-    parser.add_argument(
-        "--collapse-below",
-        type=float,
-        metavar="X",
-        help="a run has collapsed below this share of successes, or this response (default: by diverging alone)",
-    )
-    parser.add_argument(
-        "--collapse-above", type=float, metavar="X", help="the same for a response of which lower is better"
-    )
-    parser.add_argument("--better", choices=("higher", "lower"), help="which response is better (default higher)")
-    parser.add_argument(
+    add("--margin", type=float, help="the same in the response's unit (default: none)")
+    collapse = "a run has collapsed below this share of successes, or this response (default: by diverging alone)"
+    add("--collapse-below", type=float, metavar="X", help=collapse)
+    add("--collapse-above", type=float, metavar="X", help="the same for a response of which lower is better")
+    add("--better", choices=("higher", "lower"), help="which response is better (default higher)")
+    add(
         "--status",
         metavar="COLUMN",
-        help="how each run ended, as trackers export it (default: State or status, if the table has one)",
+        help="how each run ended, as trackers export it (default: State or status, if any)",
     )
-    parser.add_argument("--adjust", choices=("max-t", "holm"), help="adjustment of p and intervals (default max-t)")
-    parser.add_argument(
-        "--looks",
-        metavar="N,N,...",
-        help="the study was sequential, looked at after so many blocks: tests that hold at any time of stopping",
-    )
-    parser.add_argument("--random", metavar="TERMS", help='random terms of the mixed model, as "seed + seed:norm"')
-    parser.add_argument("--tune", metavar="FACTOR", help="compare each arm at its best level of this factor too")
-    parser.add_argument(
-        "--negative-control", metavar="LEVEL", help="a level that equals the control under other seeds (A/A)"
-    )
-    parser.add_argument(
-        "--validation-successes", metavar="COLUMN", help="for --tune and --curves (default validation_correct)"
-    )
-    parser.add_argument(
-        "--validation-trials", metavar="COLUMN", help="for --tune and --curves (default validation_trials)"
-    )
-    parser.add_argument(
-        "--validation-response", metavar="COLUMN", help="for --curves of a response (default validation_response)"
-    )
+    add("--adjust", choices=("max-t", "holm"), help="adjustment of p and intervals (default max-t)")
+    looks = "the study was sequential, looked at after so many blocks: tests that hold at any time of stopping"
+    add("--looks", metavar="N,N,...", help=looks)
+    add("--random", metavar="TERMS", help='random terms of the mixed model, as "seed + seed:norm"')
+    add("--tune", metavar="FACTOR", help="compare each arm at its best level of this factor too")
+    add("--negative-control", metavar="LEVEL", help="a level that equals the control under other seeds (A/A)")
+    add("--validation-successes", metavar="COLUMN", help="for --tune and --curves (default validation_correct)")
+    add("--validation-trials", metavar="COLUMN", help="for --tune and --curves (default validation_trials)")
+    add("--validation-response", metavar="COLUMN", help="for --curves of a response (default validation_response)")
     parser.set_defaults(run=run)
 
 
@@ -95,10 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _of_design(arguments: argparse.Namespace) -> tuple[AnalysisSpec, None]:
-    from study import trainers
-    from study.design import plan
-
-    own = ("command", "run", "table", "design", "out", "curves", "status")
+    own = ("run", "table", "design", "out", "curves", "status")
     given = next((name for name, value in vars(arguments).items() if value is not None and name not in own), None)
     if given is not None:
         raise StudyError(f"--{given.replace('_', '-')}: does not go with --design, which says all that is to be known")

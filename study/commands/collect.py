@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from study import trainers
 from study.analysis import adaptive
 from study.design import plan as plans
 from study.store.record import Store
@@ -18,7 +19,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study import trainers
     from study.store import tables
 
     allocation = adaptive.read(arguments.decision).allocation if arguments.decision else None

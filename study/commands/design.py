@@ -4,15 +4,15 @@ import argparse
 import json
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from study import trainers
 from study.config import resolve as configuration
 from study.design import plan
 from study.design.factorial import looks, seeds
 from study.errors import StudyError
-
-if TYPE_CHECKING:
-    from study.trainers.base import Assumptions, Trainer
+from study.store.record import Store
+from study.trainers.base import Assumptions, Trainer
+from study.trainers.resume import with_seconds_per_run
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -26,12 +26,8 @@ def run(arguments: argparse.Namespace) -> None:
     write(arguments.config, arguments.out)
 
 
-def write(text: str, folder: Path) -> "tuple[plan.Plan, Trainer]":
+def write(text: str, folder: Path) -> tuple[plan.Plan, Trainer]:
     """Write the design of a configuration, given as JSON text or the path of a YAML file; print what is planned."""
-    from study import trainers
-    from study.store.record import Store
-    from study.trainers.resume import with_seconds_per_run
-
     if text.lstrip().startswith("{"):
         try:
             config = configuration.resolve(json.loads(text))
@@ -50,7 +46,7 @@ def write(text: str, folder: Path) -> "tuple[plan.Plan, Trainer]":
     return design, trainer
 
 
-def _outlook(design: plan.Plan, assumed: "Assumptions") -> str:
+def _outlook(design: plan.Plan, assumed: Assumptions) -> str:
     """What the planned seeds can show, in words for a terminal."""
     from study.commands.power import describe
     from study.stats.planning.power import PlanningTarget, plan_from_assumptions

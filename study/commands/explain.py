@@ -3,6 +3,10 @@
 import argparse
 from pathlib import Path
 
+from study import trainers
+from study.design import plan as plans
+from study.store.record import Store
+
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     parser = subparsers.add_parser("explain", help="write the results that only the study's trainer has")
@@ -15,10 +19,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> None:
     import pandas as pd
-
-    from study import trainers
-    from study.design import plan as plans
-    from study.store.record import Store
 
     plan = plans.read(arguments.design)
     runs = pd.read_parquet(arguments.runs)

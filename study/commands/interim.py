@@ -5,10 +5,12 @@ import sys
 from collections import Counter
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from study.design.plan import Plan
+from study.commands import design, report
+from study.design.factorial import seeds
+from study.design.plan import Plan
+from study.design.response import analysis_spec
+from study.store.record import Store
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -27,10 +29,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from study.analysis import files, read
     from study.analysis.run import analyse, describe
-    from study.commands import design, report
-    from study.design.response import analysis_spec
     from study.store import tables
-    from study.store.record import Store
 
     out, store = arguments.out, Store(arguments.store)
     with redirect_stdout(sys.stderr):
@@ -47,10 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
     report.write(out)
 
 
-def _too_early(plan: "Plan", done: set[str], needed: int) -> str:
+def _too_early(plan: Plan, done: set[str], needed: int) -> str:
     """Why these runs allow no comparison, whatever the plan allows; empty if `needed` seeds are whole."""
-    from study.design.factorial import seeds
-
     finished = Counter(seed for run_id, _, seed in plan.runs() if run_id in done)
     whole = sum(count == len(plan.cells()) for count in finished.values())
     if whole >= needed:

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from study.errors import StudyError
+from study.files import PROJECT, write_text
 
 STARTER = Path(__file__).resolve().parents[1] / "starter"
 # Of the project: how Snakemake runs here and on a cluster, and what editors complete and check config.yaml with.
@@ -27,8 +28,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study.files import PROJECT, write_text
-
     folder = arguments.folder
     name = folder.resolve().name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == "runs":

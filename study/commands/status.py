@@ -5,18 +5,19 @@ import contextlib
 import datetime
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import yaml
+from rich.console import Console, Group
+from rich.live import Live
+from rich.markup import escape
+from rich.progress_bar import ProgressBar
+from rich.table import Table
 
+from study.design import plan as plans
 from study.errors import StudyError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from rich.console import Console, RenderableType
-
-    from study.monitor.status import Status
+from study.monitor.status import STATES, Status, survey
+from study.store.record import Store
+from study.words import duration
 
 # One mark a run, where a line has room for the seeds.
 MARKS = {"done": "[green]■[/]", "running": "[cyan]▶[/]", "failed": "[red]✗[/]", "missing": "[dim]·[/]"}
@@ -29,45 +30,33 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         help="how far a study is: runs done, running, failed and missing, time left, last error",
         description="Tell how far a study is, from its files alone: while it runs, or on a cluster's login node.",
     )
-    parser.add_argument(
-        "study",
-        type=Path,
-        nargs="?",
-        default=Path("config.yaml"),
-        metavar="STUDY",
-        help="the study's folder, results/<name>, or its configuration (default: config.yaml)",
-    )
-    parser.add_argument("--store", type=Path, help="the folder of the records (default: STUDY/../runs)")
-    parser.add_argument(
-        "--watch",
-        type=float,
-        nargs="?",
-        const=5.0,
-        metavar="SECONDS",
-        help="look again every so many seconds (default 5) until all runs are done",
-    )
+    add = parser.add_argument
+    what = "the study's folder, results/<name>, or its configuration (default: config.yaml)"
+    add("study", type=Path, nargs="?", default=Path("config.yaml"), metavar="STUDY", help=what)
+    add("--store", type=Path, help="the folder of the records (default: STUDY/../runs)")
+    again = "look again every so many seconds (default 5) until all runs are done"
+    add("--watch", type=float, nargs="?", const=5.0, metavar="SECONDS", help=again)
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from rich import console as terminals
-
-    from study.design import plan as plans
-    from study.monitor.status import survey
-    from study.store.record import Store
-
     if arguments.watch is not None and arguments.watch <= 0:
         raise StudyError(f"--watch {arguments.watch:g}: seconds are more than 0")
     folder = _folder(arguments.study)
     plan, store = plans.read(folder / "design.json"), Store(arguments.store or folder.parent / "runs")
-    console = terminals.Console(highlight=False)
+    console = Console(highlight=False)
     if not console.is_terminal:
         # In a file or a pipe a line has the room that it needs.
         console.width = 1000
+    status = survey(plan, folder, store)
     if arguments.watch is None:
-        console.print(_page(survey(plan, folder, store), folder))
-    else:
-        _watch(lambda: survey(plan, folder, store), folder, console, arguments.watch)
+        console.print(_page(status, folder))
+        return
+    with contextlib.suppress(KeyboardInterrupt), Live(_page(status, folder), console=console) as live:
+        while status.count("done") < status.runs:
+            time.sleep(arguments.watch)
+            status = survey(plan, folder, store)
+            live.update(_page(status, folder), refresh=True)
 
 
 def _folder(study: Path) -> Path:
@@ -87,27 +76,8 @@ def _folder(study: Path) -> Path:
     return found
 
 
-def _watch(look: "Callable[[], Status]", folder: Path, console: "Console", every: float) -> None:
-    from rich.live import Live
-
-    status = look()
-    with contextlib.suppress(KeyboardInterrupt), Live(_page(status, folder), console=console) as live:
-        while status.count("done") < status.runs:
-            time.sleep(every)
-            status = look()
-            live.update(_page(status, folder), refresh=True)
-
-
-def _page(status: "Status", folder: Path) -> "RenderableType":
-    from rich.console import Group
-    from rich.progress_bar import ProgressBar
-    from rich.table import Table
-
-    from study.monitor.status import STATES
-
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in status.factors:
-        table.add_column(name)
+def _page(status: Status, folder: Path) -> Group:
+    table = Table(*status.factors, box=None, pad_edge=False, header_style="bold")
     for state in STATES:
         table.add_column(state, justify="right")
     drawn = len(status.rows[0].states) <= WIDEST
@@ -122,24 +92,19 @@ def _page(status: "Status", folder: Path) -> "RenderableType":
     return Group(_headline(status), bar, table, *_last_words(status, folder))
 
 
-def _headline(status: "Status") -> str:
-    counts = ", ".join(f"{status.count(state)} {state}" for state in ("done", "running", "failed", "missing"))
-    return f"[bold]{status.name}[/]: {counts} of {status.runs} runs{_left(status)}"
-
-
-def _left(status: "Status") -> str:
-    from study.words import duration
-
+def _headline(status: Status) -> str:
+    counts = ", ".join(f"{status.count(state)} {state}" for state in STATES)
     if status.count("done") == status.runs:
-        return ""
-    if status.seconds_left is None:
-        return f"; {duration(status.core_seconds_left)} left for one core, none is at work"
-    return f"; about {duration(status.seconds_left)} left with {status.trainings_at_once} trainings at once"
+        left = ""
+    elif not status.trainings_at_once:
+        left = f"; {duration(status.core_seconds_left)} left for one core, none is at work"
+    else:
+        seconds = status.core_seconds_left / status.trainings_at_once
+        left = f"; about {duration(seconds)} left with {status.trainings_at_once} trainings at once"
+    return f"[bold]{status.name}[/]: {counts} of {status.runs} runs{left}"
 
 
-def _last_words(status: "Status", folder: Path) -> list[str]:
-    from rich.markup import escape
-
+def _last_words(status: Status, folder: Path) -> list[str]:
     lines = []
     if failure := status.failure:
         when = datetime.datetime.fromtimestamp(failure.when).astimezone().strftime("%Y-%m-%d %H:%M")

@@ -6,11 +6,13 @@ import sys
 from pathlib import Path
 from typing import TextIO
 
+from study import trainers
 from study.design import plan as plans
 from study.design.factorial import Job
 from study.files import write_json
 from study.monitor import heartbeat, progress
 from study.store.record import Record, Store
+from study.trainers.base import in_words
 from study.trainers.parallel import in_processes
 
 
@@ -22,16 +24,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
     parser.add_argument("--manifest", required=True, type=Path, help="the file to write when all records are safe")
     parser.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="train so many seeds at once, each in its own process"
+        "--processes", type=int, default=1, metavar="N", help="train so many seeds at once, a process each"
     )
     parser.add_argument("--log", type=Path, help="send everything but the progress lines to this file")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from study import trainers
-    from study.trainers.base import in_words
-
     terminal = _divert(arguments.log) if arguments.log else sys.stderr
     plan = plans.read(arguments.design)
     store = Store(arguments.store)
@@ -44,10 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
     about = {"trajectory": job.trajectory, "seeds": list(job.seeds), "at_once": arguments.processes}
     with heartbeat.beating(arguments.manifest.with_suffix(heartbeat.SUFFIX), about):
         in_processes(job, arguments.processes, lambda part: trainer.train(part, plan, store, tell))
-        write_json(
-            arguments.manifest,
-            {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": plan.run_ids(job)},
-        )
+        done = {"schema": 1, "trajectory": job.trajectory, "seeds": list(job.seeds), "runs": plan.run_ids(job)}
+        write_json(arguments.manifest, done)
 
 
 def _divert(log: Path) -> TextIO:

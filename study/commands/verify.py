@@ -3,13 +3,15 @@
 import argparse
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+
+from study import trainers
+from study.design import plan as plans
 from study.errors import StudyError
-
-if TYPE_CHECKING:
-    from study.store.verification import Comparison
-    from study.trainers.base import Trainer
+from study.store.record import Store
+from study.store.verification import Comparison, verify
+from study.trainers.base import Trainer, in_words
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -22,13 +24,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    import numpy as np
-
-    from study import trainers
-    from study.design import plan as plans
-    from study.store.record import Store
-    from study.store.verification import verify
-
     plan = plans.read(arguments.results_dir / "design.json")
     store = Store(arguments.store or arguments.results_dir.parent / "runs")
     trainer = trainers.choose(plan.config)
@@ -55,10 +50,8 @@ def run(arguments: argparse.Namespace) -> None:
         )
 
 
-def _verdict(comparison: "Comparison", trainer: "Trainer") -> str:
+def _verdict(comparison: Comparison, trainer: Trainer) -> str:
     """Whether the bits are the same, and if not, how far the two runs are apart."""
-    from study.trainers.base import in_words
-
     if comparison.same_bits:
         return "the same bits"
     record, again = comparison.record, comparison.again

@@ -70,11 +70,6 @@ class Status:
     def runs(self) -> int:
         return sum(len(row.states) for row in self.rows)
 
-    @property
-    def seconds_left(self) -> float | None:
-        """With as many trainings at once as there are now; None with none."""
-        return self.core_seconds_left / self.trainings_at_once if self.trainings_at_once else None
-
 
 def survey(plan: Plan, folder: Path, store: Store) -> Status:
     """The state of every run now; of a sequential study, of every run that it has asked for so far.
