@@ -139,19 +139,9 @@ def jobs(
 
     A trajectory is trained on while it carries the control or an open contrast.
     """
-    ((focus, control),) = config["design"]["control"].items()
-    always = {level_text(control), factorial.NEGATIVE_CONTROL}
-    needed: list[factorial.Job] = []
-    open_: tuple[str, ...] | None = None
-    start = 0
-    for end in (at for at in factorial.looks(config) if at <= look):
-        for job in every:
-            levels = {level_text(cell.levels[focus]) for cell in job.cells}
-            if start <= job.seeds[0] < end and (open_ is None or levels & (always | set(open_))):
-                needed.append(job)
-        if end < look:
-            start, open_ = end, decided(end).open
-    return needed
+    (focus,) = config["design"]["control"]
+    asked = _asked_for(config, look, decided)
+    return [job for job in every if any(job.seeds[0] < asked[level_text(cell.levels[focus])] for cell in job.cells)]
 
 
 def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
@@ -160,15 +150,24 @@ def asked_for(config: dict[str, Any], folder: Path) -> dict[str, int] | None:
     Args:
         folder: the study's, with the decisions in interim_looks/.
     """
-    looks = factorial.looks(config)
-    if not looks:
-        return None
-    (focus,) = config["design"]["control"]
-    asked = {level_text(level): looks[0] for level in factorial.factors(config)[focus]}
-    always = {level_text(config["design"]["control"][focus]), factorial.NEGATIVE_CONTROL}
-    for look, following in itertools.pairwise(looks):
+
+    def decided(look: int) -> Decision | None:
         path = folder / "interim_looks" / f"seeds~{look}.json"
-        if not path.exists() or not (open_ := read(path).open):
+        return read(path) if path.exists() else None
+
+    looks = factorial.looks(config)
+    return _asked_for(config, looks[-1], decided) if looks else None
+
+
+def _asked_for(config: dict[str, Any], until: int, decided: Callable[[int], Decision | None]) -> dict[str, int]:
+    """The seeds of each level up to a look: as many as the first has, then more while its contrast is open."""
+    looks = factorial.looks(config)
+    ((focus, control),) = config["design"]["control"].items()
+    asked = {level_text(level): looks[0] for level in factorial.factors(config)[focus]}
+    for look, following in itertools.pairwise(looks):
+        decision = decided(look) if look < until else None
+        if decision is None or not decision.open:
             break
-        asked |= {level: following for level in asked if level in (*open_, *always)}
+        more = (level_text(control), factorial.NEGATIVE_CONTROL, *decision.open)
+        asked |= {level: following for level in asked if level in more}
     return asked

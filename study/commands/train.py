@@ -23,9 +23,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seeds", required=True, help="the block of seeds, as first-last")
     parser.add_argument("--store", required=True, type=Path, help="the folder of the records")
     parser.add_argument("--manifest", required=True, type=Path, help="the file to write when all records are safe")
-    parser.add_argument(
-        "--processes", type=int, default=1, metavar="N", help="train so many seeds at once, a process each"
-    )
+    parser.add_argument("--processes", type=int, default=1, metavar="N", help="train N seeds at once, a process each")
     parser.add_argument("--log", type=Path, help="send everything but the progress lines to this file")
     parser.set_defaults(run=run)
 

@@ -72,8 +72,7 @@ class Job:
         They are part of the name of the job's output, so that Snakemake sees a changed job as a missing file, which it
         notices in every case. (It overlooks a changed parameter if the job's design is written in the same call.)
         """
-        identity = [[[cell.settings, cell.seed_offset] for cell in self.cells], self.seeds, fingerprint]
-        return hashlib.sha256(canonical(identity)).hexdigest()[:8]
+        return digest([[[cell.settings, cell.seed_offset] for cell in self.cells], self.seeds, fingerprint], 8)
 
 
 def factors(config: dict[str, Any]) -> dict[str, list[Any]]:
@@ -95,7 +94,8 @@ def cells(config: dict[str, Any], shared: SharedLevels) -> list[Cell]:
         again = levels[focus] == NEGATIVE_CONTROL
         chosen = config.get("training", {}) | levels | ({focus: control} if again else {})
         settings = {name: value for name, value in chosen.items() if name not in CONVENIENCES}
-        offset = (OTHER_SEEDS if again else 0) + (0 if block(config) else _seeds_of_its_own(settings))
+        # Where cells share no seeds, how far a cell's are from the design's depends on nothing but the cell.
+        offset = (OTHER_SEEDS if again else 0) + (0 if block(config) else int(digest(settings, 7), 16))
         result.append(Cell(levels, settings, _trajectory(levels, shared), offset))
     return result
 
@@ -104,11 +104,6 @@ def block(config: dict[str, Any]) -> str | None:
     """What runs of different cells share: the seed; None in a design in which no two cells share one."""
     found: str | None = config["design"].get("block", "seed")
     return found
-
-
-def _seeds_of_its_own(settings: dict[str, Any]) -> int:
-    """How far a cell's seeds are from the design's where cells share none: it depends on nothing but the cell."""
-    return int(hashlib.sha256(canonical(settings)).hexdigest()[:7], 16)
 
 
 def _trajectory(levels: dict[str, Any], shared: SharedLevels) -> str:
@@ -177,8 +172,7 @@ def run_id(settings: dict[str, Any], seed: int, origin: dict[str, Any]) -> str:
     16 hexadecimal digits of the SHA-256 of the settings, the seed and the trainer's `origin`: for the built-in one
     the data's digest and the engine's version, for another its command or function and the content of its files.
     """
-    identity = {"settings": settings, "seed": seed} | origin
-    return hashlib.sha256(canonical(identity)).hexdigest()[:16]
+    return digest({"settings": settings, "seed": seed} | origin, 16)
 
 
 def plan_digest(config: dict[str, Any]) -> str:
@@ -191,9 +185,10 @@ def plan_digest(config: dict[str, Any]) -> str:
         plan |= {"response": {name: config["response"][name] for name in ("kind", "better")}, "block": block(config)}
     if looks(config):
         plan |= {"seeds": config["design"]["seeds"], "stop": config["design"]["stop"]}
-    return hashlib.sha256(canonical(plan)).hexdigest()[:16]
+    return digest(plan, 16)
 
 
-def canonical(value: Any) -> bytes:
-    """One spelling of a value as JSON, to make digests of."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False).encode()
+def digest(value: Any, digits: int) -> str:
+    """The first hexadecimal digits of the SHA-256 of a value, in one spelling as JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]

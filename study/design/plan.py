@@ -1,7 +1,6 @@
 """The design as a file: what is planned, before anything is trained."""
 
 import csv
-import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,7 +10,7 @@ from typing import Any
 from study.design import factorial
 from study.design.levels import level_text
 from study.errors import StudyError
-from study.files import write_json, write_text
+from study.files import replacing, write_json
 
 # The layout of design.json; the workflow writes a design of another layout again.
 SCHEMA = 2
@@ -122,12 +121,10 @@ def write(plan: Plan, folder: Path | str, words: Mapping[str, Any]) -> None:
             "config": config,
         },
     )
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(["run_id", *factors, "seed", "trajectory"])
-    for run_id, cell, seed in runs:
-        writer.writerow([run_id, *cell.levels.values(), seed, cell.trajectory])
-    write_text(folder / "design.csv", table.getvalue())
+    with replacing(folder / "design.csv") as path, path.open("w", encoding="utf-8", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        table.writerow(["run_id", *factors, "seed", "trajectory"])
+        table.writerows([run_id, *cell.levels.values(), seed, cell.trajectory] for run_id, cell, seed in runs)
 
 
 def _label(words: dict[str, str], level: Any, control: Any) -> str:

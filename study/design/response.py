@@ -78,11 +78,6 @@ class AnalysisSpec:
     negative_control: str | None = None
     looks: tuple[int, ...] = ()
 
-    @property
-    def focus(self) -> str:
-        """The factor of interest."""
-        return self.factors[0]
-
 
 def analysis_spec(config: dict[str, Any], response: Response) -> AnalysisSpec:
     """The plan of a resolved configuration whose trainer measures `response`."""
