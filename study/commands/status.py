@@ -2,7 +2,6 @@
 
 import argparse
 import contextlib
-import datetime
 import time
 from pathlib import Path
 
@@ -77,7 +76,7 @@ def _folder(study: Path) -> Path:
 
 
 def _page(status: Status, folder: Path) -> Group:
-    table = Table(*status.factors, box=None, pad_edge=False, header_style="bold")
+    table = Table(*status.rows[0].levels, box=None, pad_edge=False, header_style="bold")
     for state in STATES:
         table.add_column(state, justify="right")
     drawn = len(status.rows[0].states) <= WIDEST
@@ -107,7 +106,7 @@ def _headline(status: Status) -> str:
 def _last_words(status: Status, folder: Path) -> list[str]:
     lines = []
     if failure := status.failure:
-        when = datetime.datetime.fromtimestamp(failure.when).astimezone().strftime("%Y-%m-%d %H:%M")
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(failure.when))
         lines += [
             f"[red]last error[/] {when}, {escape(failure.what)}: {escape(failure.error)}",
             f"its log: {escape(str(failure.log))}",

@@ -102,8 +102,7 @@ def cells(config: dict[str, Any], shared: SharedLevels) -> list[Cell]:
 
 def block(config: dict[str, Any]) -> str | None:
     """What runs of different cells share: the seed; None in a design in which no two cells share one."""
-    found: str | None = config["design"].get("block", "seed")
-    return found
+    return config["design"].get("block", "seed")
 
 
 def _trajectory(levels: dict[str, Any], shared: SharedLevels) -> str:

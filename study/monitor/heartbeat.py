@@ -1,7 +1,6 @@
 """The heartbeat of a job under way: a small file that is touched for as long as the job lives."""
 
 import contextlib
-import datetime
 import json
 import os
 import platform
@@ -76,7 +75,7 @@ def read(path: Path) -> Heartbeat | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     if error is None and time.time() - when > SILENCE:
-        last = datetime.datetime.fromtimestamp(when).astimezone().strftime("%Y-%m-%d %H:%M")
+        last = time.strftime("%Y-%m-%d %H:%M", time.localtime(when))
         error = f"no sign of life since {last} ({where}): killed, or its node is lost"
     return Heartbeat(about, error, when)
 

@@ -3,15 +3,15 @@
 Nothing is asked of Snakemake or of a scheduler, so it can be told while the study runs, by anyone who sees the files.
 """
 
+import itertools
 import statistics
-from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from study.analysis import adaptive
-from study.design.factorial import Cell, factors
+from study.design.factorial import Cell
 from study.design.plan import Plan
 from study.errors import StudyError
 from study.monitor import heartbeat
@@ -49,7 +49,6 @@ class Status:
     """How far a study is.
 
     Attributes:
-        factors: their names.
         rows: one a cell, in the order of the design.
         trainings_at_once: how many trainings are under way.
         core_seconds_left: how long what is left would take one core.
@@ -57,7 +56,6 @@ class Status:
     """
 
     name: str
-    factors: tuple[str, ...]
     rows: tuple[Row, ...]
     trainings_at_once: int
     core_seconds_left: float
@@ -102,14 +100,13 @@ def survey(plan: Plan, folder: Path, store: Store) -> Status:
             failures.append(Failure(f"{trajectory}, seed {seeds[0]}", beat.error, beat.when, log))
         elif seeds:
             under_way += len(seeds)
-    left = Counter(trajectory for trajectory, _ in lacking)
+    by_cell = [list(members) for _, members in itertools.groupby(runs, key=lambda run: id(run[1]))]
     seconds = _seconds_a_training(plan, runs, store, recorded) if lacking else {}
     return Status(
         name=plan.name,
-        factors=tuple(factors(plan.config)),
-        rows=_rows(runs, states),
+        rows=tuple(Row(found[0][1].levels, tuple(states[run_id] for run_id, _, _ in found)) for found in by_cell),
         trainings_at_once=under_way,
-        core_seconds_left=sum(count * seconds[trajectory] for trajectory, count in left.items()),
+        core_seconds_left=sum(seconds[trajectory] for trajectory, _ in lacking),
         failure=max(failures, key=lambda failure: failure.when, default=None),
     )
 
@@ -125,10 +122,3 @@ def _seconds_a_training(plan: Plan, runs: Runs, store: Store, recorded: set[str]
     medians = {trajectory: statistics.median(seconds) for trajectory, seconds in known.items() if seconds}
     other = statistics.mean(medians.values()) if medians else plan.config["execution"]["seconds_per_run"]
     return dict.fromkeys(known, other) | medians
-
-
-def _rows(runs: Runs, states: dict[str, str]) -> tuple[Row, ...]:
-    by_cell: dict[int, tuple[dict[str, Any], list[str]]] = {}
-    for run_id, cell, _ in runs:
-        by_cell.setdefault(id(cell), (cell.levels, []))[1].append(states[run_id])
-    return tuple(Row(levels, tuple(found)) for levels, found in by_cell.values())

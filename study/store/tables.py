@@ -46,15 +46,15 @@ def collect(
     """
     planned = plan.runs(allocation)
     recorded = store.recorded()
-    absent = [(cell, seed) for run_id, cell, seed in planned if run_id not in recorded]
     present = [run for run in planned if run[0] in recorded]
+    absent = [run for run in planned if run[0] not in recorded]
     if partial and not present:
         raise StudyError(
             f"{store.root}: none of the {len(absent)} planned runs has a record yet; ask again when the first training "
             "has ended"
         )
     if absent and not partial:
-        cell, seed = absent[0]
+        _, cell, seed = absent[0]
         raise StudyError(
             f"{store.root}: {len(absent)} of {len(planned)} records are missing, the first of trajectory "
             f"{cell.trajectory}, seed {seed}; run your `snakemake` command again with `--forcerun train`: they will be "
