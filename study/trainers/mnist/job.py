@@ -68,8 +68,8 @@ def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
                 provenance=provenance(plan, PROJECT, versions, device),
                 cost={
                     "training_seconds": result.training_seconds,
-                    "evaluation_seconds": result.evaluation_seconds,
-                    "images_per_second": result.images / result.training_seconds,
+                    "evaluation_seconds": result.seconds - result.training_seconds,
+                    "images_per_second": result.epoch * engine.images_per_epoch / result.training_seconds,
                     "shared_by": len(lacking),
                 },
                 extra=_extra(outcome, result.weights_digest, data),
@@ -147,7 +147,7 @@ def _extra(outcome: "Outcome", weights_digest: str, data: images.Dataset) -> dic
         "engine": ENGINE_VERSION,
         "test": _score(outcome, "test", data.test),
         "validation": _score(outcome, "validation", data.validation),
-        "gap": outcome.gap if outcome.gap["epoch"] else None,
+        "gap": outcome.gap if any(outcome.gap.values()) else None,
         "correct_bits": base64.b64encode(np.packbits(predictions == data.test.labels).tobytes()).decode(),
         "digests": {"weights": weights_digest, "predictions": hashlib.sha256(predictions.tobytes()).hexdigest()},
     }
