@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # With the moving statistics (what a user gets), with the population statistics computed after training (Ioffe and
 # Szegedy 2015, Algorithm 2), and with those of the test batch itself. Without batch normalisation all three are one.
 SCORINGS = ("moving", "population", "batch")
-PROJECT = Path(__file__).resolve().parents[3]
 
 
 def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
@@ -65,7 +64,7 @@ def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
                 seed=seed + cell.seed_offset,
                 status="diverged" if result.diverged else "ok",
                 curve={name: [_finite(value) for value in values] for name, values in outcome.curve.items()},
-                provenance=provenance(plan, PROJECT, versions, device),
+                provenance=provenance(plan, Path(__file__).parent, versions, device),
                 cost={
                     "training_seconds": result.training_seconds,
                     "evaluation_seconds": result.seconds - result.training_seconds,
