@@ -83,11 +83,10 @@ class Engine:
         self, settings: dict[str, Any], implementations: tuple[str, ...], data: Dataset, checkpoint_every: int = 0
     ) -> None:
         self.settings = settings
-        self._checkpoint_every = checkpoint_every
+        self._saved_epochs = range(checkpoint_every, settings["epochs"], checkpoint_every) if checkpoint_every else ()
         self.data = data
         self.batch = settings["batch_size"]
-        self.train_images = settings["train_images"]
-        self.steps = self.train_images // self.batch
+        self.steps = settings["train_images"] // self.batch
         self.images_per_epoch = self.steps * self.batch
         # All images in one tensor; a set is a range of it, so that one traced function serves every set.
         splits = {"train": data.train, "validation": data.validation, "test": data.test}
@@ -109,10 +108,11 @@ class Engine:
         self._bank = MovingStatisticsBank(implementations, [channels for _, _, channels in shapes])
         self._implementations = implementations or ("none",)
         variables = list(self._parameters.variables.values())
-        self._first_moments = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
-        self._second_moments = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
-        self._beta1_power = tf.Variable(BETA1, trainable=False)
-        self._beta2_power = tf.Variable(BETA2, trainable=False)
+        self._adam = {
+            "first": [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables],
+            "second": [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables],
+            "power": [tf.Variable(BETA1, trainable=False), tf.Variable(BETA2, trainable=False)],
+        }
 
     def run(self, seed: int, checkpoint: Path | None = None) -> Result:
         """Train from the seed's initial weights for all epochs, or until the loss or a weight is not finite.
@@ -129,11 +129,12 @@ class Engine:
             loss = float(self._epoch(self._order(seed, epoch), key(seed, "dropout", epoch)))
             result.training_seconds += time.perf_counter() - before
             result.epoch = epoch
-            result.diverged = not (np.isfinite(loss) and bool(self._weights_are_finite()))
+            weights = self._parameters.variables.values()
+            result.diverged = not all(np.all(np.isfinite(values)) for values in (loss, *weights))
             self._note_epoch(result.outcomes, epoch, loss / self.images_per_epoch)
             if result.diverged:
                 break
-            if checkpoint is not None and self._is_due(epoch):
+            if checkpoint is not None and epoch in self._saved_epochs:
                 result.seconds = time.perf_counter() - started
                 tensors = {name: variable.numpy() for name, variable in self._variables().items()}
                 save(checkpoint, tensors, result.noted())
@@ -143,10 +144,6 @@ class Engine:
         return result
 
     # -- between epochs
-
-    def _is_due(self, epoch: int) -> bool:
-        every = self._checkpoint_every
-        return every > 0 and epoch % every == 0 and epoch < self.settings["epochs"]
 
     def _begin(self, seed: int, found: tuple[dict[str, np.ndarray], dict[str, Any]] | None) -> Result:
         """From the state that was found, if it carries the same implementations; else from the seed's first weights."""
@@ -165,13 +162,7 @@ class Engine:
 
     def _variables(self) -> dict[str, tf.Variable]:
         """All that changes from step to step, by name."""
-        parts = {
-            "first": self._first_moments,
-            "second": self._second_moments,
-            "mean": self._bank.means,
-            "variance": self._bank.variances,
-            "power": [self._beta1_power, self._beta2_power],
-        }
+        parts = self._adam | {"statistics": self._bank.layers}
         numbered = {f"{part}{i}": variable for part, group in parts.items() for i, variable in enumerate(group)}
         return self._parameters.variables | numbered
 
@@ -192,14 +183,16 @@ class Engine:
     def _reset(self, seed: int) -> None:
         self._parameters.initialise(seed)
         self._bank.reset()
-        for moment in (*self._first_moments, *self._second_moments):
+        for moment in (*self._adam["first"], *self._adam["second"]):
             moment.assign(tf.zeros_like(moment))
-        self._beta1_power.assign(BETA1)
-        self._beta2_power.assign(BETA2)
+        for power, beta in zip(self._adam["power"], (BETA1, BETA2), strict=True):
+            power.assign(beta)
 
     def _order(self, seed: int, epoch: int) -> tf.Tensor:
         """The order of the images in an epoch. A remainder smaller than a batch is left out, other images each time."""
-        order = tf.random.experimental.stateless_shuffle(tf.range(self.train_images), key(seed, "order", epoch))
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(self.settings["train_images"]), key(seed, "order", epoch)
+        )
         return tf.reshape(order[: self.images_per_epoch], (self.steps, self.batch))
 
     # -- training
@@ -220,23 +213,24 @@ class Engine:
             loss = self._loss(logits, tf.gather(self._labels, indices))
         variables = list(self._parameters.variables.values())
         gradients = tape.gradient(loss, variables)
+        powers = self._adam["power"]
         for variable, first, second, gradient in zip(
-            variables, self._first_moments, self._second_moments, gradients, strict=True
+            variables, self._adam["first"], self._adam["second"], gradients, strict=True
         ):
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=first.handle,
                 v=second.handle,
-                beta1_power=self._beta1_power,
-                beta2_power=self._beta2_power,
+                beta1_power=powers[0],
+                beta2_power=powers[1],
                 lr=self.settings["lr"],
                 beta1=BETA1,
                 beta2=BETA2,
                 epsilon=ADAM_EPSILON,
                 grad=gradient,
             )
-        self._beta1_power.assign(self._beta1_power * BETA1)
-        self._beta2_power.assign(self._beta2_power * BETA2)
+        for power, beta in zip(powers, (BETA1, BETA2), strict=True):
+            power.assign(power * beta)
         if self._normalised:
             self._bank.update(moments)
         return loss
@@ -265,12 +259,6 @@ class Engine:
             # The practitioner's own: 0 * log 0 is NaN as soon as a probability underflows.
             return -tf.reduce_sum(tf.one_hot(labels, CLASSES) * tf.math.log(tf.nn.softmax(logits)))
         return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
-
-    @tf.function
-    def _weights_are_finite(self) -> tf.Tensor:
-        return tf.reduce_all(
-            [tf.reduce_all(tf.math.is_finite(variable)) for variable in self._parameters.variables.values()]
-        )
 
     # -- scoring
 
@@ -330,20 +318,14 @@ class Engine:
         The mean of the batches' means and of their unbiased variances, with the present weights and without dropout, in
         one streaming pass.
         """
-        totals = [(tf.zeros_like(mean[0]), tf.zeros_like(mean[0])) for mean in self._bank.means]
+        totals = [tf.zeros_like(layer[0]) for layer in self._bank.layers]
         for i in tf.range(batches):
             moments: Statistics = []
             images = tf.ensure_shape(self._images[i * self.batch : (i + 1) * self.batch], (self.batch, *self._shape))
             self._training_pass(_unit(images), moments, None)
-            totals = [
-                (mean + batch_mean, variance + batch_variance)
-                for (mean, variance), (batch_mean, batch_variance) in zip(totals, moments, strict=True)
-            ]
-        count = tf.cast(batches, tf.float32)
-        return [
-            (mean / count, variance / count * (n / (n - 1.0)))
-            for (mean, variance), n in zip(totals, self._values_per_channel, strict=True)
-        ]
+            totals = [total + tf.stack(batch) for total, batch in zip(totals, moments, strict=True)]
+        means = [total / tf.cast(batches, tf.float32) for total in totals]
+        return [(mean[0], mean[1] * (n / (n - 1.0))) for mean, n in zip(means, self._values_per_channel, strict=True)]
 
     def _infer(self, set_name: str, statistics: Statistics | None) -> tuple[tf.Tensor, tf.Tensor]:
         """Predictions and mean loss of a set, normalised with `statistics`; None for those of each batch itself."""
