@@ -39,7 +39,6 @@ def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
             "run your `snakemake` command again with `--forcerun design` to plan with the new ones"
         )
     settings = cells[0].settings
-    check_fit(settings, data)
     check_precision(settings["precision"], processor_flags())
     check_tensorflow()
     prepare_tensorflow()
