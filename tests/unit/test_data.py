@@ -16,6 +16,7 @@ from study.errors import StudyError
 from study.trainers.mnist import data
 from tests.examples import PROJECT, idx_bytes
 
+FILES = tuple(data.FILES)
 # The MD5 sums of the unpacked files of MNIST, as they are in circulation.
 KNOWN_MD5 = {
     "train-images-idx3-ubyte": "6bbc9ace898e44ae57da46a324031adb",
@@ -57,7 +58,7 @@ def refusal(source: str | Path) -> str:
 # -- the right images
 
 
-@pytest.mark.parametrize("name", data.FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_the_bundled_files_have_the_published_md5_sums(name: str) -> None:
     content = gzip.decompress((PROJECT / "resources/mnist" / f"{name}.gz").read_bytes())
     assert hashlib.md5(content).hexdigest() == KNOWN_MD5[name]
@@ -88,7 +89,7 @@ def test_validation_is_the_last_5000_training_images_and_the_test_set_is_t10k(mn
 
 def test_a_folder_has_the_digest_of_its_images_packed_or_not_wherever_it_lies(folder: Path, small_images: Path) -> None:
     before = data.load(str(small_images)).digest
-    for name in data.FILES[::2]:
+    for name in FILES[::2]:
         (folder / f"{name}.gz").write_bytes(gzip.compress((folder / name).read_bytes()))
         (folder / name).unlink()
     assert {path.suffix for path in folder.iterdir()} == {"", ".gz"}
@@ -96,13 +97,13 @@ def test_a_folder_has_the_digest_of_its_images_packed_or_not_wherever_it_lies(fo
 
 
 def test_mnist_from_a_folder_has_the_digest_of_the_bundled_files(tmp_path: Path, mnist: data.Dataset) -> None:
-    for name in data.FILES:
+    for name in FILES:
         content = gzip.decompress((PROJECT / "resources/mnist" / f"{name}.gz").read_bytes())
         (tmp_path / name).write_bytes(content)
     assert data.load(str(tmp_path)).digest == mnist.digest
 
 
-@pytest.mark.parametrize("name", data.FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_one_changed_pixel_or_label_is_another_digest(folder: Path, small_images: Path, name: str) -> None:
     content = bytearray((folder / name).read_bytes())
     content[-1] ^= 1
@@ -112,7 +113,7 @@ def test_one_changed_pixel_or_label_is_another_digest(folder: Path, small_images
 
 def test_images_of_another_size_are_read_with_their_size(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
-    for name, shape in zip(data.FILES, [(5_003, 9, 7), (5_003,), (4, 9, 7), (4,)], strict=True):
+    for name, shape in zip(FILES, [(5_003, 9, 7), (5_003,), (4, 9, 7), (4,)], strict=True):
         (tmp_path / name).write_bytes(idx_bytes(draw.integers(10, size=shape)))
     loaded = data.load(str(tmp_path))
     assert loaded.train.images.shape == (3, 9, 7)
@@ -123,7 +124,7 @@ def test_images_of_another_size_are_read_with_their_size(tmp_path: Path) -> None
 # -- damage to the bundled files
 
 
-@pytest.mark.parametrize("name", data.FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_bundled_file_with_a_changed_byte_is_refused(copied: Path, name: str) -> None:
     path = copied / f"{name}.gz"
     content = bytearray(path.read_bytes())
@@ -151,17 +152,17 @@ def test_a_folder_that_does_not_exist_is_named_with_what_is_allowed(tmp_path: Pa
     assert "allowed: mnist, keras, or a folder" in message
 
 
-@pytest.mark.parametrize("name", data.FILES)
+@pytest.mark.parametrize("name", FILES)
 def test_a_missing_file_is_named_with_those_that_are_needed(folder: Path, name: str) -> None:
     (folder / name).unlink()
     message = refusal(folder)
     assert message.startswith(f"{folder}: {name}.gz is missing")
-    assert all(needed in message for needed in data.FILES)
+    assert all(needed in message for needed in FILES)
 
 
 @pytest.mark.parametrize("kept", [0.0, 0.001, 0.5, 0.999])
 def test_a_truncated_gz_file_is_refused(folder: Path, kept: float) -> None:
-    name = data.FILES[0]
+    name = FILES[0]
     packed = gzip.compress((folder / name).read_bytes(), compresslevel=1)
     (folder / name).unlink()
     (folder / f"{name}.gz").write_bytes(packed[: int(kept * len(packed))])
@@ -169,8 +170,8 @@ def test_a_truncated_gz_file_is_refused(folder: Path, kept: float) -> None:
 
 
 def test_a_gz_file_with_an_impossible_block_is_refused(folder: Path) -> None:
-    path = folder / f"{data.FILES[3]}.gz"
-    content = bytearray(gzip.compress((folder / data.FILES[3]).read_bytes()))
+    path = folder / f"{FILES[3]}.gz"
+    content = bytearray(gzip.compress((folder / FILES[3]).read_bytes()))
     # The first byte after the header of 10: the type of the block, of which there are three.
     content[10] |= 0b110
     path.write_bytes(content)
@@ -178,14 +179,14 @@ def test_a_gz_file_with_an_impossible_block_is_refused(folder: Path) -> None:
 
 
 def test_a_gz_file_that_is_none_is_refused(folder: Path) -> None:
-    path = folder / f"{data.FILES[3]}.gz"
+    path = folder / f"{FILES[3]}.gz"
     path.write_text("<html>404 Not Found</html>")
     assert refusal(folder).startswith(f"{path}: cannot be read, the file is damaged")
 
 
 @pytest.mark.parametrize("kept", [0, 3, 4, 5, 7, 15, 16, 17, 100_000, -1])
 def test_a_truncated_idx_file_is_refused(folder: Path, kept: int) -> None:
-    path = folder / data.FILES[0]
+    path = folder / FILES[0]
     path.write_bytes(path.read_bytes()[:kept])
     message = refusal(folder)
     assert message.startswith(f"{path}: ")
@@ -193,14 +194,14 @@ def test_a_truncated_idx_file_is_refused(folder: Path, kept: int) -> None:
 
 
 def test_an_idx_file_with_bytes_to_spare_is_refused(folder: Path) -> None:
-    path = folder / data.FILES[1]
+    path = folder / FILES[1]
     path.write_bytes(path.read_bytes() + b"\0")
     assert "of a wrong length; its header promises shape (5400,), 5401 bytes follow" in refusal(folder)
 
 
 @pytest.mark.parametrize("magic", [b"\x00\x00\x0d\x03", b"\x01\x00\x08\x03", b"PK\x03\x04", b"\x1f\x8b\x08\x00"])
 def test_a_file_with_another_magic_number_is_refused(folder: Path, magic: bytes) -> None:
-    path = folder / data.FILES[0]
+    path = folder / FILES[0]
     path.write_bytes(magic + path.read_bytes()[4:])
     message = refusal(folder)
     assert message.startswith(f"{path}: not an IDX file of bytes")
@@ -221,7 +222,7 @@ def test_a_file_with_another_magic_number_is_refused(folder: Path, magic: bytes)
 )
 def test_files_that_do_not_fit_each_other_are_refused(folder: Path, arrays: dict[int, np.ndarray], words: str) -> None:
     for position, array in arrays.items():
-        (folder / data.FILES[position]).write_bytes(idx_bytes(array))
+        (folder / FILES[position]).write_bytes(idx_bytes(array))
     message = refusal(folder)
     assert message.startswith(f"{folder}: ")
     assert words in message

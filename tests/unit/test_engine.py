@@ -212,7 +212,7 @@ def test_without_batch_norm_all_ways_of_scoring_agree(images) -> None:
 def test_batch_scoring_normalises_each_batch_with_its_own_statistics(images, shared) -> None:
     """Batches in the set's order, the last one shorter: scored alone, each gives the same predictions."""
     shared.run(seed=3)
-    predictions, _ = shared._infer_with_batch_statistics("test")
+    predictions, _ = shared._infer("test", None)
     pixels = tf.constant(images.test.images[..., None], tf.float32) / 255
     alone = [shared._training_pass(pixels[start : start + 50], [], None) for start in range(0, 410, 50)]
     expected = np.concatenate([logits.numpy().argmax(axis=1) for logits in alone])

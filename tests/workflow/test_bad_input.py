@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from study import cli
-from study.trainers.mnist.data import FILES
 from tests.workflow.conftest import Study
+
+TEST_LABELS = "t10k-labels-idx1-ubyte"
 
 
 def refused(study: Study, *arguments: str, **changes: Any) -> str:
@@ -85,8 +86,8 @@ def test_settings_that_the_images_cannot_serve_are_refused_by_the_first_step(stu
 
 def damage(folder: Path, how: str) -> Path:
     """Damage the test labels of a folder; returns what the message must name."""
-    path = folder / FILES[3]
-    packed = folder / f"{FILES[3]}.gz"
+    path = folder / TEST_LABELS
+    packed = folder / f"{TEST_LABELS}.gz"
     content = path.read_bytes()
     path.unlink()
     if how == "missing":
@@ -118,9 +119,9 @@ def test_a_step_by_hand_does_not_train_on_other_images_than_were_planned(
     folder = Path(shutil.copytree(small_images, tmp_path / "images"))
     design = tmp_path / "design.json"
     design.write_text(original.result("design.json").read_text().replace(str(small_images), str(folder)))
-    labels = bytearray((folder / FILES[1]).read_bytes())
+    labels = bytearray((folder / "train-labels-idx1-ubyte").read_bytes())
     labels[-1] = (labels[-1] + 1) % 10
-    (folder / FILES[1]).write_bytes(labels)
+    (folder / "train-labels-idx1-ubyte").write_bytes(labels)
     manifest = tmp_path / "manifest.json"
     job = ["--trajectory", "bn~none_dropout~0.3", "--seeds", "0-2"]
     status = cli.main(["train", str(design), *job, "--store", str(tmp_path / "runs"), "--manifest", str(manifest)])

@@ -149,13 +149,11 @@ def _check_command(command: str, factors: list[str]) -> None:
                     f"trainer.command has {{{written}}}; allowed: {listed}{close}, and {{{{ and }}}} for braces"
                 )
             used.add(name)
-    lacking = [name for name in names if name not in used]
-    if lacking:
-        why = {"seed": "every run of a cell would be the same run", "record": "it could not tell what came out"}
-        raise ValueError(
-            f"trainer.command lacks {{{lacking[0]}}}: "
-            f"{why.get(lacking[0], 'the levels of this factor would make no difference')}"
-        )
+    for name in names:
+        if name not in used:
+            why = {"seed": "every run of a cell would be the same run", "record": "it could not tell what came out"}
+            otherwise = "the levels of this factor would make no difference"
+            raise ValueError(f"trainer.command lacks {{{name}}}: {why.get(name, otherwise)}")
 
 
 def _check_response(response: Response, plan: Plan) -> None:

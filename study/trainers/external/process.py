@@ -18,8 +18,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -35,7 +35,7 @@ from study.trainers.base import OnRecord, Trainer
 from study.trainers.external import declaration
 
 # Not a part of what a folder of code decides.
-IGNORED = ("__pycache__", ".git", ".snakemake")
+IGNORED = {"__pycache__", ".git", ".snakemake"}
 
 
 class ExternalTrainer(Trainer):
@@ -45,6 +45,7 @@ class ExternalTrainer(Trainer):
         self._declared = config["trainer"]
         self._response = config["response"]
         self._kind = config["response"]["kind"]
+        self._command = declaration.arguments(self._declared.get("command", ""))
 
     def files(self) -> list[Path]:
         return [path for _, path in self._content]
@@ -54,13 +55,9 @@ class ExternalTrainer(Trainer):
 
     def origin(self) -> dict[str, Any]:
         # The words of the command, not its spaces: how it is broken into lines decides nothing.
-        what: dict[str, Any] = (
-            {"command": declaration.arguments(self._declared["command"])}
-            if "command" in self._declared
-            else {"function": self._declared["function"]}
-        )
+        what = {"command": self._command} if self._command else {"function": self._declared["function"]}
         files = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in self._content}
-        return {"trainer": what | {"files": files, "response": self._kind}}
+        return {"trainer": {**what, "files": files, "response": self._kind}}
 
     def response(self) -> Response:
         roles = ("successes", "trials") if self._kind == "proportion" else ("response",)
@@ -72,9 +69,9 @@ class ExternalTrainer(Trainer):
 
     def check(self, cells: Sequence[Cell]) -> None:
         """See `Trainer.check`: the program of the command, or the function, must be there."""
-        if "command" not in self._declared:
+        if not self._command:
             return
-        program = declaration.arguments(self._declared["command"])[0]
+        program = self._command[0]
         if "{" not in program and shutil.which(program) is None:
             raise StudyError(
                 f"configuration: trainer.command begins with {program!r}, which is no program here; allowed: one on "
@@ -136,10 +133,10 @@ class ExternalTrainer(Trainer):
 
     def _arguments(self, settings: dict[str, Any], seed: int, path: Path) -> list[str]:
         """What is executed, each argument as it is: no shell reads it."""
-        if "command" in self._declared:
+        if self._command:
             values = {name: level_text(level) for name, level in settings.items()}
             values |= {"seed": str(seed), "record": str(path)}
-            return [argument.format_map(values) for argument in declaration.arguments(self._declared["command"])]
+            return [argument.format_map(values) for argument in self._command]
         call = {"levels": settings, "seed": seed, "record": str(path)}
         return [
             sys.executable,
@@ -154,9 +151,10 @@ class ExternalTrainer(Trainer):
         """The files that decide results, by the names they are known by, in order of these."""
         if "files" in self._declared:
             return sorted(found for name in self._declared["files"] for found in _within(name))
-        if "command" in self._declared:
-            words = declaration.arguments(self._declared["command"])
-            return sorted({(word, Path(word)) for word in words if "{" not in word and _is_source(word)})
+        if self._command:
+            # Those of the study, and not the program that runs them.
+            words = [word for word in self._command if "{" not in word and not Path(word).is_absolute()]
+            return sorted({(word, Path(word)) for word in words if Path(word).is_file()})
         module = self._declared["function"].partition(":")[0]
         return [(module, _source(module))]
 
@@ -167,53 +165,39 @@ def execute(arguments: Sequence[str], timeout: float | None) -> None:
     Raises:
         RunFailureError: it cannot be started, takes too long, or ends with another status than 0.
     """
+
+    def interrupted(number: int, frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
     try:
         process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, start_new_session=True)
     except (OSError, ValueError) as error:
         raise RunFailureError(f"cannot be started ({error})") from None
-    with _ended(process):
-        try:
-            status = process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            raise RunFailureError(f"stopped after {timeout:g} s, the time-out") from None
+    # Whatever ends the waiting, a signal to this process too, leaves nothing of the group behind.
+    before = signal.signal(signal.SIGTERM, interrupted)
+    try:
+        status = process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        raise RunFailureError(f"stopped after {timeout:g} s, the time-out") from None
+    finally:
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        signal.signal(signal.SIGTERM, before)
     if status < 0:
         raise RunFailureError(f"killed by signal {-status} ({signal.Signals(-status).name})")
     if status > 0:
         raise RunFailureError(f"exit status {status}")
 
 
-@contextmanager
-def _ended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
-    """Leave nothing of the process's group behind, whatever ends the waiting, a signal to this process too."""
-
-    def interrupted(number: int, frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, interrupted)
-    try:
-        yield
-    finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
-        signal.signal(signal.SIGTERM, before)
-
-
-def _is_source(word: str) -> bool:
-    """Whether an argument of the command names a file of the study, and not the program that runs it."""
-    return Path(word).is_file() and not Path(word).is_absolute()
-
-
-def _within(name: str) -> Iterator[tuple[str, Path]]:
+def _within(name: str) -> list[tuple[str, Path]]:
     path = Path(name)
     if path.is_file():
-        yield name, path
-        return
+        return [(name, path)]
     if not path.is_dir():
         raise StudyError(f"configuration: trainer.files names {name!r}, which is neither a file nor a folder here")
-    for file in sorted(path.rglob("*")):
-        if file.is_file() and not any(part in IGNORED for part in file.parts):
-            yield file.as_posix(), file
+    files = [file for file in path.rglob("*") if file.is_file() and IGNORED.isdisjoint(file.parts)]
+    return [(file.as_posix(), file) for file in files]
 
 
 def _source(module: str) -> Path:

@@ -3,6 +3,7 @@
 import base64
 import json
 import math
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -67,15 +68,16 @@ def _number(body: dict[str, Any], status: str) -> RunResult:
 
 
 def _proportion(body: dict[str, Any], status: str) -> RunResult:
-    trials = _count(_needed(body, "trials"), "trials", None)
+    trials = _count(_needed(body, "trials"), "trials")
     if not trials:
         raise RunFailureError(f"wrote {_shown(trials)} trials; allowed: 1 or more")
     successes = _count(_needed(body, "successes"), "successes", trials)
     if successes is None:
         # What is not a number succeeded nowhere.
         status, successes = "diverged", 0
-    of = _count(body.get("curve_trials", trials), "curve_trials", None)
-    curve = _curve("successes", [_count(item, "curve", of) for item in _list(body, "curve")])
+    of = _count(body.get("curve_trials", trials), "curve_trials")
+    most = math.inf if of is None else of
+    curve = _curve("successes", [_count(item, "curve", most) for item in _list(body, "curve")])
     if curve:
         curve["trials"] = [of] * len(curve["epoch"])
     bits = _bits(body, successes, trials)
@@ -102,22 +104,18 @@ def _finite(value: Any, key: str) -> float | None:
         return None
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise RunFailureError(f"wrote {key} as {_shown(value)}; needed: a number")
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
+    return float(value) if abs(value) <= sys.float_info.max else None
 
 
-def _count(value: Any, key: str, most: int | None) -> int | None:
+def _count(value: Any, key: str, most: float = math.inf) -> int | None:
     """A whole number from 0 to `most`; None for null, NaN and the infinities."""
     number = _finite(value, key)
     if number is None:
         return None
-    if number != round(number) or number < 0 or (most is not None and number > most):
-        limit = "0 or more" if most is None else f"0 to {most}"
+    if not number.is_integer() or not 0 <= number <= most:
+        limit = "0 or more" if most == math.inf else f"0 to {most}"
         raise RunFailureError(f"wrote {key} as {_shown(value)}; allowed: a whole number, {limit}")
-    return round(number)
+    return int(number)
 
 
 def _curve(name: str, values: list[Any]) -> dict[str, list[Any]]:

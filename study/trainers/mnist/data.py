@@ -14,19 +14,13 @@ from study.errors import StudyError
 from study.files import PROJECT
 
 BUNDLED = PROJECT / "resources/mnist"
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
-# SHA-256 of the four unpacked files of MNIST. Their MD5 sums, the ones in circulation, are compared in the tests.
-MNIST_SHA256 = (
-    "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-    "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-    "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-    "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-)
+# By name, the SHA-256 of the unpacked file of MNIST. The MD5 sums, the ones in circulation, are compared in the tests.
+FILES = {
+    "train-images-idx3-ubyte": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+    "train-labels-idx1-ubyte": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+    "t10k-images-idx3-ubyte": "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+    "t10k-labels-idx1-ubyte": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+}
 VALIDATION_IMAGES = 5_000
 CLASSES = 10
 
@@ -64,19 +58,18 @@ def load(source: str) -> Dataset:
     """
     if source == "keras":
         return _dataset(_keras_arrays(), "keras")
-    folder = BUNDLED if source == "mnist" else Path(source)
     paths = source_files(source)
     contents = [_read(path) for path in paths]
     if source == "mnist":
-        for path, content, known in zip(paths, contents, MNIST_SHA256, strict=True):
+        for path, content, known in zip(paths, contents, FILES.values(), strict=True):
             found = hashlib.sha256(content).hexdigest()
             if found != known:
                 raise StudyError(
                     f"{path}: not the MNIST file it should be (content has SHA-256 {found[:12]}…, known is "
-                    f"{known[:12]}…); "
-                    "restore it, e.g. `git checkout -- resources/mnist`"
+                    f"{known[:12]}…); restore it, e.g. `git checkout -- resources/mnist`"
                 )
-    return _dataset([_parse_idx(path, content) for path, content in zip(paths, contents, strict=True)], str(folder))
+    arrays = [_parse_idx(path, content) for path, content in zip(paths, contents, strict=True)]
+    return _dataset(arrays, str(paths[0].parent))
 
 
 def source_files(source: str) -> list[Path]:
@@ -97,23 +90,11 @@ def source_files(source: str) -> list[Path]:
         raise StudyError(f"data.source: no folder {source!r}; allowed: mnist, keras, or a folder with four IDX files")
     paths = []
     for name in FILES:
-        found = [path for path in (folder / f"{name}.gz", folder / name) if path.is_file()]
-        if not found:
+        path = next((path for path in (folder / f"{name}.gz", folder / name) if path.is_file()), None)
+        if path is None:
             raise StudyError(f"{folder}: {name}.gz is missing; the folder needs {', '.join(f'{n}.gz' for n in FILES)}")
-        paths.append(found[0])
+        paths.append(path)
     return paths
-
-
-def fingerprint(source: str) -> str:
-    """SHA-256 of the files behind `source` as they lie there, which takes no unpacking.
-
-    Raises:
-        StudyError: the folder or one of its files does not exist.
-    """
-    digest = hashlib.sha256(source.encode() if source == "keras" else b"")
-    for path in source_files(source):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
 
 
 def _read(path: Path) -> bytes:
@@ -143,13 +124,13 @@ def _keras_arrays() -> list[np.ndarray]:
     import keras
 
     try:
-        (train_images, train_labels), (test_images, test_labels) = keras.datasets.mnist.load_data()
+        train, test = keras.datasets.mnist.load_data()
     except Exception as error:
         # Keras wraps whatever went wrong on the network or in its cache in exceptions of many kinds.
         raise StudyError(
             f"data.source: keras: the download failed ({error}); use `mnist`, the bundled copy of the same data"
         ) from None
-    return [train_images, train_labels, test_images, test_labels]
+    return [*train, *test]
 
 
 def _dataset(arrays: list[np.ndarray], source: str) -> Dataset:

@@ -3,9 +3,7 @@
 import hashlib
 import itertools
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -38,12 +36,8 @@ class Outcome:
         losses: mean cross entropy per image (nats), likewise.
     """
 
-    curve: dict[str, list[Any]] = field(
-        default_factory=lambda: {"epoch": [], "train_loss": [], "validation_correct": [], "validation_loss": []}
-    )
-    gap: dict[str, list[Any]] = field(
-        default_factory=lambda: {"epoch": [], "layer": [], "log_variance_ratio": [], "mean_shift": []}
-    )
+    curve: dict[str, list[Any]] = field(default_factory=dict)
+    gap: dict[str, list[Any]] = field(default_factory=dict)
     predictions: dict[tuple[str, str], np.ndarray] = field(default_factory=dict)
     losses: dict[tuple[str, str], float] = field(default_factory=dict)
 
@@ -54,28 +48,23 @@ class Outcome:
 
 @dataclass
 class Result:
-    """A finished trajectory: one outcome for every BN implementation it carried."""
+    """A trajectory, as far as it is trained: one outcome for every BN implementation that it carries.
 
-    outcomes: dict[str, Outcome]
-    diverged: bool
-    weights_digest: str
-    training_seconds: float
-    evaluation_seconds: float
-    images: int
-
-
-@dataclass
-class _Progress:
-    """How far a run is; the variables are apart."""
+    Attributes:
+        epoch: how many are finished.
+        training_seconds, seconds: what training took, and training and scoring together.
+        weights_digest: of the final weights.
+    """
 
     outcomes: dict[str, Outcome]
     epoch: int = 0
     diverged: bool = False
     training_seconds: float = 0.0
     seconds: float = 0.0
+    weights_digest: str = ""
 
     def noted(self) -> dict[str, Any]:
-        """What a checkpoint must remember of it, as plain values."""
+        """What a checkpoint must remember of it besides the variables, as plain values."""
         outcomes = {name: {"curve": outcome.curve, "gap": outcome.gap} for name, outcome in self.outcomes.items()}
         return vars(self) | {"outcomes": outcomes}
 
@@ -94,11 +83,11 @@ class Engine:
         self, settings: dict[str, Any], implementations: tuple[str, ...], data: Dataset, checkpoint_every: int = 0
     ) -> None:
         self.settings = settings
-        self._checkpoint_every = checkpoint_every
+        self._saved_epochs = range(checkpoint_every, settings["epochs"], checkpoint_every) if checkpoint_every else ()
         self.data = data
         self.batch = settings["batch_size"]
-        self.train_images = settings["train_images"]
-        self.steps = self.train_images // self.batch
+        self.steps = settings["train_images"] // self.batch
+        self.images_per_epoch = self.steps * self.batch
         # All images in one tensor; a set is a range of it, so that one traced function serves every set.
         splits = {"train": data.train, "validation": data.validation, "test": data.test}
         self._images = tf.constant(np.concatenate([split.images for split in splits.values()])[..., None])
@@ -114,13 +103,16 @@ class Engine:
         self._precision = tf.as_dtype(settings["precision"])
         self._normalised = bool(implementations)
         self._parameters = Parameters()
-        self._bank = MovingStatisticsBank(implementations, self._create_parameters())
+        shapes = self._create_parameters()
+        self._values_per_channel = [self.batch * height * width for height, width, _ in shapes]
+        self._bank = MovingStatisticsBank(implementations, [channels for _, _, channels in shapes])
         self._implementations = implementations or ("none",)
         variables = list(self._parameters.variables.values())
-        self._first_moments = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
-        self._second_moments = [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables]
-        self._beta1_power = tf.Variable(BETA1, trainable=False)
-        self._beta2_power = tf.Variable(BETA2, trainable=False)
+        self._adam = {
+            "first": [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables],
+            "second": [tf.Variable(tf.zeros_like(variable), trainable=False) for variable in variables],
+            "power": [tf.Variable(BETA1, trainable=False), tf.Variable(BETA2, trainable=False)],
+        }
 
     def run(self, seed: int, checkpoint: Path | None = None) -> Result:
         """Train from the seed's initial weights for all epochs, or until the loss or a weight is not finite.
@@ -130,100 +122,78 @@ class Engine:
                 finds one goes on from it. The caller deletes it when the result is safe.
         """
         started = time.perf_counter()
-        progress = self._resume(seed, checkpoint) or self._start(seed)
-        for epoch in range(progress.epoch + 1, self.settings["epochs"] + 1):
+        result = self._begin(seed, load(checkpoint) if checkpoint is not None else None)
+        started -= result.seconds
+        for epoch in range(result.epoch + 1, self.settings["epochs"] + 1):
             before = time.perf_counter()
             loss = float(self._epoch(self._order(seed, epoch), key(seed, "dropout", epoch)))
-            progress.training_seconds += time.perf_counter() - before
-            progress.epoch = epoch
-            progress.diverged = not (np.isfinite(loss) and bool(self._weights_are_finite()))
-            self._note_epoch(progress.outcomes, epoch, loss / (self.steps * self.batch))
-            if progress.diverged:
+            result.training_seconds += time.perf_counter() - before
+            result.epoch = epoch
+            weights = self._parameters.variables.values()
+            result.diverged = not all(np.all(np.isfinite(values)) for values in (loss, *weights))
+            self._note_epoch(result.outcomes, epoch, loss / self.images_per_epoch)
+            if result.diverged:
                 break
-            if checkpoint is not None and self._is_due(epoch):
-                progress.seconds += time.perf_counter() - started
-                started = time.perf_counter()
-                save(checkpoint, self._tensors(), progress.noted())
-        self._score(progress.outcomes)
-        progress.seconds += time.perf_counter() - started
-        return Result(
-            outcomes=progress.outcomes,
-            diverged=progress.diverged,
-            weights_digest=self._weights_digest(),
-            training_seconds=progress.training_seconds,
-            evaluation_seconds=progress.seconds - progress.training_seconds,
-            images=progress.epoch * self.steps * self.batch,
-        )
+            if checkpoint is not None and epoch in self._saved_epochs:
+                result.seconds = time.perf_counter() - started
+                tensors = {name: variable.numpy() for name, variable in self._variables().items()}
+                save(checkpoint, tensors, result.noted())
+        self._score(result.outcomes)
+        result.weights_digest = self._weights_digest()
+        result.seconds = time.perf_counter() - started
+        return result
 
     # -- between epochs
 
-    def _is_due(self, epoch: int) -> bool:
-        every = self._checkpoint_every
-        return every > 0 and epoch % every == 0 and epoch < self.settings["epochs"]
-
-    def _start(self, seed: int) -> "_Progress":
+    def _begin(self, seed: int, found: tuple[dict[str, np.ndarray], dict[str, Any]] | None) -> Result:
+        """From the state that was found, if it carries the same implementations; else from the seed's first weights."""
+        if found is not None:
+            tensors, noted = found
+            variables = self._variables()
+            if set(tensors) == set(variables) and set(noted["outcomes"]) == set(self._implementations):
+                for name, variable in variables.items():
+                    variable.assign(tensors[name])
+                outcomes = {name: Outcome(**noted["outcomes"][name]) for name in self._implementations}
+                return Result(**noted | {"outcomes": outcomes})
         self._reset(seed)
-        progress = _Progress({name: Outcome() for name in self._implementations})
-        self._note_gap(progress.outcomes, epoch=0)
-        return progress
-
-    def _resume(self, seed: int, checkpoint: Path | None) -> "_Progress | None":
-        """The state in `checkpoint`, if there is one that carries the same implementations."""
-        found = load(checkpoint) if checkpoint is not None else None
-        if found is None:
-            return None
-        tensors, noted = found
-        variables = self._variables()
-        if set(tensors) != set(variables) or set(noted["outcomes"]) != set(self._implementations):
-            return None
-        for name, variable in variables.items():
-            variable.assign(tensors[name])
-        outcomes = {name: Outcome(**noted["outcomes"][name]) for name in self._implementations}
-        return _Progress(**noted | {"outcomes": outcomes})
+        result = Result({name: Outcome() for name in self._implementations})
+        self._note_gap(result.outcomes, epoch=0)
+        return result
 
     def _variables(self) -> dict[str, tf.Variable]:
         """All that changes from step to step, by name."""
-        parts = {
-            "first": self._first_moments,
-            "second": self._second_moments,
-            "mean": self._bank.means,
-            "variance": self._bank.variances,
-            "power": [self._beta1_power, self._beta2_power],
-        }
+        parts = self._adam | {"statistics": self._bank.layers}
         numbered = {f"{part}{i}": variable for part, group in parts.items() for i, variable in enumerate(group)}
         return self._parameters.variables | numbered
 
-    def _tensors(self) -> dict[str, np.ndarray]:
-        return {name: variable.numpy() for name, variable in self._variables().items()}
-
     # -- before the first step
 
-    def _create_parameters(self) -> list[int]:
-        """Create the variables by one pass over a blank image; returns the channels of each normalised layer."""
-        channels: list[int] = []
-        self._values_per_channel: list[int] = []
+    def _create_parameters(self) -> list[tuple[int, ...]]:
+        """Create the variables by one pass over a blank image; returns what shape each normalised layer has for it."""
+        shapes = []
 
         def note_shape(layer: int, convolve: Convolve, kernel: tf.Tensor, *_: tf.Tensor) -> tf.Tensor:
             x = convolve(kernel)
-            channels.append(x.shape[-1])
-            self._values_per_channel.append(self.batch * int(np.prod(x.shape[1:-1])))
+            shapes.append(tuple(x.shape[1:]))
             return x
 
         self._network(Layers(self._parameters, note_shape if self._normalised else None), tf.zeros((1, *self._shape)))
-        return channels
+        return shapes
 
     def _reset(self, seed: int) -> None:
         self._parameters.initialise(seed)
         self._bank.reset()
-        for moment in (*self._first_moments, *self._second_moments):
+        for moment in (*self._adam["first"], *self._adam["second"]):
             moment.assign(tf.zeros_like(moment))
-        self._beta1_power.assign(BETA1)
-        self._beta2_power.assign(BETA2)
+        for power, beta in zip(self._adam["power"], (BETA1, BETA2), strict=True):
+            power.assign(beta)
 
     def _order(self, seed: int, epoch: int) -> tf.Tensor:
         """The order of the images in an epoch. A remainder smaller than a batch is left out, other images each time."""
-        order = tf.random.experimental.stateless_shuffle(tf.range(self.train_images), key(seed, "order", epoch))
-        return tf.reshape(order[: self.steps * self.batch], (self.steps, self.batch))
+        order = tf.random.experimental.stateless_shuffle(
+            tf.range(self.settings["train_images"]), key(seed, "order", epoch)
+        )
+        return tf.reshape(order[: self.images_per_epoch], (self.steps, self.batch))
 
     # -- training
 
@@ -243,23 +213,24 @@ class Engine:
             loss = self._loss(logits, tf.gather(self._labels, indices))
         variables = list(self._parameters.variables.values())
         gradients = tape.gradient(loss, variables)
+        powers = self._adam["power"]
         for variable, first, second, gradient in zip(
-            variables, self._first_moments, self._second_moments, gradients, strict=True
+            variables, self._adam["first"], self._adam["second"], gradients, strict=True
         ):
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle,
                 m=first.handle,
                 v=second.handle,
-                beta1_power=self._beta1_power,
-                beta2_power=self._beta2_power,
+                beta1_power=powers[0],
+                beta2_power=powers[1],
                 lr=self.settings["lr"],
                 beta1=BETA1,
                 beta2=BETA2,
                 epsilon=ADAM_EPSILON,
                 grad=gradient,
             )
-        self._beta1_power.assign(self._beta1_power * BETA1)
-        self._beta2_power.assign(self._beta2_power * BETA2)
+        for power, beta in zip(powers, (BETA1, BETA2), strict=True):
+            power.assign(power * beta)
         if self._normalised:
             self._bank.update(moments)
         return loss
@@ -267,10 +238,8 @@ class Engine:
     def _training_pass(self, images: tf.Tensor, moments: Statistics, dropout_key: tf.Tensor | None) -> tf.Tensor:
         """Logits with the batch's own statistics, which are appended to `moments`; dropout only with a key."""
 
-        def normalise(
-            layer: int, convolve: Convolve, kernel: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
-        ) -> tf.Tensor:
-            y, mean, variance = normalise_batch(convolve(kernel), bias, gamma, beta)
+        def normalise(layer: int, convolve: Convolve, kernel: tf.Tensor, *parameters: tf.Tensor) -> tf.Tensor:
+            y, mean, variance = normalise_batch(convolve(kernel), *parameters)
             moments.append((mean, variance))
             return y
 
@@ -291,24 +260,20 @@ class Engine:
             return -tf.reduce_sum(tf.one_hot(labels, CLASSES) * tf.math.log(tf.nn.softmax(logits)))
         return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
-    @tf.function
-    def _weights_are_finite(self) -> tf.Tensor:
-        return tf.reduce_all(
-            [tf.reduce_all(tf.math.is_finite(variable)) for variable in self._parameters.variables.values()]
-        )
-
     # -- scoring
 
     def _note_epoch(self, outcomes: dict[str, Outcome], epoch: int, train_loss: float) -> None:
         labels = self.data.validation.labels
         for name, outcome in outcomes.items():
             outcome.note("validation", "moving", *self._infer("validation", self._moving(name)))
-            outcome.curve["epoch"].append(epoch)
-            outcome.curve["train_loss"].append(train_loss)
-            outcome.curve["validation_correct"].append(
-                int((outcome.predictions["validation", "moving"] == labels).sum())
+            right = int((outcome.predictions["validation", "moving"] == labels).sum())
+            _append(
+                outcome.curve,
+                epoch=epoch,
+                train_loss=train_loss,
+                validation_correct=right,
+                validation_loss=outcome.losses["validation", "moving"],
             )
-            outcome.curve["validation_loss"].append(outcome.losses["validation", "moving"])
         self._note_gap(outcomes, epoch)
 
     def _score(self, outcomes: dict[str, Outcome]) -> None:
@@ -325,7 +290,7 @@ class Engine:
         population = self._population(tf.constant(self.steps))
         for set_name in ("validation", "test"):
             by_population = self._infer(set_name, population)
-            by_batch = self._infer_with_batch_statistics(set_name)
+            by_batch = self._infer(set_name, None)
             for outcome in outcomes.values():
                 outcome.note(set_name, "population", *by_population)
                 outcome.note(set_name, "batch", *by_batch)
@@ -343,10 +308,8 @@ class Engine:
                 with np.errstate(divide="ignore", invalid="ignore"):
                     ratio = np.log(moving_variance) - np.log(true_variance)
                     shift = np.abs(moving_mean - true_mean) / np.sqrt(true_variance)
-                outcome.gap["epoch"].append(epoch)
-                outcome.gap["layer"].append(layer)
-                outcome.gap["log_variance_ratio"].append(_finite_mean(ratio))
-                outcome.gap["mean_shift"].append(_finite_mean(shift))
+                means = {"log_variance_ratio": _finite_mean(ratio), "mean_shift": _finite_mean(shift)}
+                _append(outcome.gap, epoch=epoch, layer=layer, **means)
 
     @tf.function
     def _population(self, batches: tf.Tensor) -> Statistics:
@@ -355,64 +318,55 @@ class Engine:
         The mean of the batches' means and of their unbiased variances, with the present weights and without dropout, in
         one streaming pass.
         """
-        totals = [(tf.zeros_like(mean[0]), tf.zeros_like(mean[0])) for mean in self._bank.means]
+        totals = [tf.zeros_like(layer[0]) for layer in self._bank.layers]
         for i in tf.range(batches):
             moments: Statistics = []
             images = tf.ensure_shape(self._images[i * self.batch : (i + 1) * self.batch], (self.batch, *self._shape))
             self._training_pass(_unit(images), moments, None)
-            totals = [
-                (mean + batch_mean, variance + batch_variance)
-                for (mean, variance), (batch_mean, batch_variance) in zip(totals, moments, strict=True)
-            ]
-        count = tf.cast(batches, tf.float32)
-        return [
-            (mean / count, variance / count * (n / (n - 1.0)))
-            for (mean, variance), n in zip(totals, self._values_per_channel, strict=True)
-        ]
+            totals = [total + tf.stack(batch) for total, batch in zip(totals, moments, strict=True)]
+        means = [total / tf.cast(batches, tf.float32) for total in totals]
+        return [(mean[0], mean[1] * (n / (n - 1.0))) for mean, n in zip(means, self._values_per_channel, strict=True)]
 
-    def _infer(self, set_name: str, statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
-        """Predictions and mean loss of a set, normalised with `statistics`."""
+    def _infer(self, set_name: str, statistics: Statistics | None) -> tuple[tf.Tensor, tf.Tensor]:
+        """Predictions and mean loss of a set, normalised with `statistics`; None for those of each batch itself."""
         return self._infer_range(*self._ranges[set_name], statistics)
 
     @tf.function
-    def _infer_range(self, first: tf.Tensor, last: tf.Tensor, statistics: Statistics) -> tuple[tf.Tensor, tf.Tensor]:
+    def _infer_range(
+        self, first: tf.Tensor, last: tf.Tensor, statistics: Statistics | None
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        predictions = tf.TensorArray(tf.int32, size=0, dynamic_size=True, infer_shape=False, element_shape=(None,))
+        total = tf.constant(0.0)
+        for start in tf.range(first, last, self.batch):
+            stop = tf.minimum(start + self.batch, last)
+            images = _unit(self._images[start:stop])
+            if statistics is None:
+                logits = self._training_pass(images, [], None)
+            else:
+                logits = self._inference_pass(images, statistics)
+            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(self._labels[start:stop], logits)
+            total += tf.reduce_sum(losses)
+            predictions = predictions.write(predictions.size(), tf.argmax(logits, axis=1, output_type=tf.int32))
+        return predictions.concat(), total / tf.cast(last - first, tf.float32)
+
+    def _inference_pass(self, images: tf.Tensor, statistics: Statistics) -> tf.Tensor:
         def normalise(
             layer: int, convolve: Convolve, kernel: tf.Tensor, bias: tf.Tensor, gamma: tf.Tensor, beta: tf.Tensor
         ) -> tf.Tensor:
             kernel, bias = fold(kernel, bias, gamma, beta, *statistics[layer])
             return tf.nn.bias_add(convolve(kernel), bias)
 
-        layers = partial(Layers, self._parameters, normalise if self._normalised else None)
-        return self._classify(first, last, lambda images: self._network(layers(), images))
-
-    def _infer_with_batch_statistics(self, set_name: str) -> tuple[tf.Tensor, tf.Tensor]:
-        """Predictions and mean loss of a set, each batch normalised with its own statistics, in the set's order."""
-        return self._infer_range_with_batch_statistics(*self._ranges[set_name])
-
-    @tf.function
-    def _infer_range_with_batch_statistics(self, first: tf.Tensor, last: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return self._classify(first, last, lambda images: self._training_pass(images, [], None))
-
-    def _classify(
-        self, first: tf.Tensor, last: tf.Tensor, logits_of: Callable[[tf.Tensor], tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        predictions = tf.TensorArray(tf.int32, size=0, dynamic_size=True, infer_shape=False, element_shape=(None,))
-        total = tf.constant(0.0)
-        for start in tf.range(first, last, self.batch):
-            stop = tf.minimum(start + self.batch, last)
-            logits = logits_of(_unit(self._images[start:stop]))
-            losses = tf.nn.sparse_softmax_cross_entropy_with_logits(self._labels[start:stop], logits)
-            total += tf.reduce_sum(losses)
-            predictions = predictions.write(predictions.size(), tf.argmax(logits, axis=1, output_type=tf.int32))
-        return predictions.concat(), total / tf.cast(last - first, tf.float32)
+        return self._network(Layers(self._parameters, normalise if self._normalised else None), images)
 
     def _weights_digest(self) -> str:
         """SHA-256 of all weights, in the order of the layers."""
-        digest = hashlib.sha256()
-        for name, variable in self._parameters.variables.items():
-            digest.update(name.encode())
-            digest.update(variable.numpy().tobytes())
-        return digest.hexdigest()
+        parts = [name.encode() + variable.numpy().tobytes() for name, variable in self._parameters.variables.items()]
+        return hashlib.sha256(b"".join(parts)).hexdigest()
+
+
+def _append(columns: dict[str, list[Any]], **row: Any) -> None:
+    for name, value in row.items():
+        columns.setdefault(name, []).append(value)
 
 
 def _unit(pixels: tf.Tensor) -> tf.Tensor:

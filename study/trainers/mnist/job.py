@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 # With the moving statistics (what a user gets), with the population statistics computed after training (Ioffe and
 # Szegedy 2015, Algorithm 2), and with those of the test batch itself. Without batch normalisation all three are one.
 SCORINGS = ("moving", "population", "batch")
-PROJECT = Path(__file__).resolve().parents[3]
 
 
 def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
@@ -40,7 +39,6 @@ def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
             "run your `snakemake` command again with `--forcerun design` to plan with the new ones"
         )
     settings = cells[0].settings
-    check_fit(settings, data)
     check_precision(settings["precision"], processor_flags())
     check_tensorflow()
     prepare_tensorflow()
@@ -65,11 +63,11 @@ def run(job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
                 seed=seed + cell.seed_offset,
                 status="diverged" if result.diverged else "ok",
                 curve={name: [_finite(value) for value in values] for name, values in outcome.curve.items()},
-                provenance=provenance(plan, PROJECT, versions, device),
+                provenance=provenance(plan, Path(__file__).parent, versions, device),
                 cost={
                     "training_seconds": result.training_seconds,
-                    "evaluation_seconds": result.evaluation_seconds,
-                    "images_per_second": result.images / result.training_seconds,
+                    "evaluation_seconds": result.seconds - result.training_seconds,
+                    "images_per_second": result.epoch * engine.images_per_epoch / result.training_seconds,
                     "shared_by": len(lacking),
                 },
                 extra=_extra(outcome, result.weights_digest, data),
@@ -147,7 +145,7 @@ def _extra(outcome: "Outcome", weights_digest: str, data: images.Dataset) -> dic
         "engine": ENGINE_VERSION,
         "test": _score(outcome, "test", data.test),
         "validation": _score(outcome, "validation", data.validation),
-        "gap": outcome.gap if outcome.gap["epoch"] else None,
+        "gap": outcome.gap if any(outcome.gap.values()) else None,
         "correct_bits": base64.b64encode(np.packbits(predictions == data.test.labels).tobytes()).decode(),
         "digests": {"weights": weights_digest, "predictions": hashlib.sha256(predictions.tobytes()).hexdigest()},
     }

@@ -5,6 +5,7 @@ what differs is what `Layers` does at batch normalisation and dropout. It comput
 parameters are kept in float32.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
@@ -68,36 +69,18 @@ class Layers:
     parameters: Parameters
     normalisation: Normalisation | None = None
     drop: Callable[[int, tf.Tensor], tf.Tensor] = lambda layer, x: x
-    _counts: dict[str, int] = field(default_factory=dict)
+    _counts: Counter[str] = field(default_factory=Counter)
 
     def conv2d(
-        self, x: tf.Tensor, filters: int, width: int, stride: int, kernel: Initialiser, bias: Initialiser
+        self, x: tf.Tensor, filters: int, window: tuple[int, int], stride: int, kernel: Initialiser, bias: Initialiser
     ) -> tf.Tensor:
-        """Convolution with a square kernel, SAME padding and a bias; then batch normalisation, if the network has it.
+        """Convolution with SAME padding and a bias; then batch normalisation, if the network has it.
 
         Args:
             x: shape (batch, height, width, channels).
+            window: the kernel's height and width.
         """
-        return self._convolution(x, (width, width), filters, stride, kernel, bias)
-
-    def conv1d(
-        self, x: tf.Tensor, filters: int, width: int, stride: int, kernel: Initialiser, bias: Initialiser
-    ) -> tf.Tensor:
-        """The same along a sequence; x has shape (batch, length, channels)."""
-        # An image of height 1: the two-dimensional kernels are the fast ones.
-        image = tf.expand_dims(x, 1)
-        return tf.squeeze(self._convolution(image, (1, width), filters, stride, kernel, bias), axis=1)
-
-    def _convolution(
-        self,
-        x: tf.Tensor,
-        window: tuple[int, int],
-        filters: int,
-        stride: int,
-        kernel: Initialiser,
-        bias: Initialiser,
-    ) -> tf.Tensor:
-        name = self._name("conv")
+        layer, name = self._next("conv")
         weights = self.parameters.get(f"{name}/kernel", (*window, x.shape[-1], filters), kernel)
         offset = self.parameters.get(f"{name}/bias", (filters,), bias)
 
@@ -108,23 +91,24 @@ class Layers:
             return add_bias(convolve(weights), tf.cast(offset, x.dtype))
         gamma = self.parameters.get(f"{name}/gamma", (filters,), constant(1.0))
         beta = self.parameters.get(f"{name}/beta", (filters,), constant(0.0))
-        return self.normalisation(self._counts["conv"] - 1, convolve, weights, offset, gamma, beta)
+        return self.normalisation(layer, convolve, weights, offset, gamma, beta)
 
     def dense(self, x: tf.Tensor, units: int, kernel: Initialiser, bias: Initialiser | None = None) -> tf.Tensor:
         """Linear layer; x has shape (batch, features)."""
-        name = self._name("dense")
+        _, name = self._next("dense")
         x = tf.matmul(x, tf.cast(self.parameters.get(f"{name}/kernel", (x.shape[-1], units), kernel), x.dtype))
         if bias is None:
             return x
         return add_bias(x, tf.cast(self.parameters.get(f"{name}/bias", (units,), bias), x.dtype))
 
     def dropout(self, x: tf.Tensor) -> tf.Tensor:
-        self._name("dropout")
-        return self.drop(self._counts["dropout"] - 1, x)
+        layer, _ = self._next("dropout")
+        return self.drop(layer, x)
 
-    def _name(self, kind: str) -> str:
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        return f"{kind}{self._counts[kind]}"
+    def _next(self, kind: str) -> tuple[int, str]:
+        """The number of the next layer of this kind, from 0, and its name."""
+        self._counts[kind] += 1
+        return self._counts[kind] - 1, f"{kind}{self._counts[kind]}"
 
 
 @tf.custom_gradient

@@ -80,26 +80,23 @@ class MovingStatisticsBank:
     def __init__(self, names: tuple[str, ...], channels: list[int]) -> None:
         self.names = names
         rules = [IMPLEMENTATIONS[name] for name in names]
-        column = (len(rules), 1)
-        self._rate = tf.constant([1.0 - rule.decay for rule in rules], shape=column)
-        self._initial_mean = tf.constant([rule.initial_mean for rule in rules], shape=column)
-        self._initial_variance = tf.constant([rule.initial_variance for rule in rules], shape=column)
-        self.means = [tf.Variable(tf.zeros((len(rules), width)), trainable=False) for width in channels]
-        self.variances = [tf.Variable(tf.zeros((len(rules), width)), trainable=False) for width in channels]
+        start = [(rule.initial_mean, rule.initial_variance) for rule in rules]
+        self._start = tf.constant(start, shape=(len(rules), 2, 1))
+        self._rate = tf.constant([1.0 - rule.decay for rule in rules], shape=(len(rules), 1, 1))
+        # By layer, shape (implementations, 2, channels): means and variances.
+        self.layers = [tf.Variable(tf.zeros((len(rules), 2, width)), trainable=False) for width in channels]
 
     def reset(self) -> None:
         """Go back to the values before the first step."""
-        for mean, variance in zip(self.means, self.variances, strict=True):
-            mean.assign(tf.broadcast_to(self._initial_mean, mean.shape))
-            variance.assign(tf.broadcast_to(self._initial_variance, variance.shape))
+        for layer in self.layers:
+            layer.assign(tf.broadcast_to(self._start, layer.shape))
 
     def update(self, moments: list[tuple[tf.Tensor, tf.Tensor]]) -> None:
         """Take in the batch's (mean, variance) of every layer."""
-        for mean, variance, (batch_mean, batch_variance) in zip(self.means, self.variances, moments, strict=True):
-            mean.assign_sub((mean - batch_mean) * self._rate)
-            variance.assign_sub((variance - batch_variance) * self._rate)
+        for layer, batch in zip(self.layers, moments, strict=True):
+            layer.assign_sub((layer - tf.stack(batch)) * self._rate)
 
     def statistics(self, name: str) -> list[tuple[tf.Tensor, tf.Tensor]]:
         """(mean, variance) of every layer as the implementation `name` has them now."""
         row = self.names.index(name)
-        return [(mean[row], variance[row]) for mean, variance in zip(self.means, self.variances, strict=True)]
+        return [(layer[row, 0], layer[row, 1]) for layer in self.layers]

@@ -19,8 +19,7 @@ BN = Annotated[
     ),
 ]
 Dropout = Annotated[
-    Number,
-    Field(ge=0, lt=1, description="The share of units dropped, where the network has dropout; 0 is none."),
+    Number, Field(ge=0, lt=1, description="The share of units dropped, where the network has dropout; 0 is none.")
 ]
 LearningRate = Annotated[Number, Field(gt=0, le=10, description="Adam's learning rate.")]
 Epochs = Annotated[Whole, Field(ge=1, le=10_000, description="Passes over the training images.")]
