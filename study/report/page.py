@@ -90,7 +90,7 @@ def _page(results: Results, conclusion: Verdict, parts: list[Section]) -> str:
         sections=parts,
         works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text),
         positions={label: i for i, label in enumerate(ordered_labels(results))},
-        blocks=_blocks(results),
+        blocks=results.runs[results.block].factorize(sort=True)[1] if results.block else (),
         data=embedded(payload(results, _figures(parts))),
         swatch=theme.swatch,
         is_figure=lambda item: isinstance(item, Figure),
@@ -105,11 +105,3 @@ def _page(results: Results, conclusion: Verdict, parts: list[Section]) -> str:
 def library() -> str:
     """Vega, Vega-Lite and vega-embed as one script."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
-
-
-def _blocks(results: Results) -> list[str]:
-    """The names of the blocks, in order."""
-    if results.block is None:
-        return []
-    values = results.runs[results.block].unique().tolist()
-    return [str(value) for value in sorted(values, key=lambda v: (isinstance(v, str), v))]

@@ -224,7 +224,7 @@ class Results:
             for levels in product(*[f.levels for f in self.others])
         ]
 
-    def cell_label(self, cell: Row) -> str:
+    def cell_label(self, cell: Mapping[Any, Any]) -> str:
         """The words for a combination of the other factors' levels."""
         return " · ".join(f.words(cell[f.name]) for f in self.others if f.name in cell) or "all runs"
 

@@ -7,10 +7,9 @@ from study.report.parts.labels import ordered_levels
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Group, Table, entries
 from study.report.results import Results, level_key
-from study.report.verdict import Verdict
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
+def section(results: Results) -> Section | None:
     return made("cells", "All cells in numbers", [cells(results)])
 
 

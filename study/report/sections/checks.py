@@ -13,12 +13,9 @@ from study.report.parts.marks import arm_colour, plain_shape, small_multiples, t
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results
-from study.report.verdict import Verdict
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     items = (tests(results), quantiles(results), influence(results), missing(results), negative_control(results))
     return made("checks", "Checks", items, [_summary(results)])
 

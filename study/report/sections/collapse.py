@@ -13,15 +13,14 @@ from study.report.parts.marks import interval_rows
 from study.report.parts.section import Section, made
 from study.report.parts.table import Cell, Column, Table, plain
 from study.report.results import Results, Row, level_key
-from study.report.verdict import Verdict
 
 ROW_HEIGHT = 42
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
+def section(results: Results, compared: bool) -> Section | None:
     if results.collapse is None:
         return None
-    tests = comparisons(results) if verdict.arms else None
+    tests = comparisons(results) if compared else None
     return made("collapse", "Collapse", (rates(results), by_cell(results), tests), [_counts(results)])
 
 

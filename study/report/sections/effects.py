@@ -29,14 +29,11 @@ from study.report.parts.marks import (
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key
-from study.report.verdict import Verdict
 
 ROW_HEIGHT = 46
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     items = (overall(results), by_cell(results), scopes(results), tuned(results), choices(results))
     return made("effects", "How large is the difference?", items)
 

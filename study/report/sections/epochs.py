@@ -18,18 +18,17 @@ from study.report.parts.axes import (
     value_axis,
 )
 from study.report.parts.figure import HIGHLIGHT, STILL, Figure, Panel, grid
-from study.report.parts.labels import arm_legend, arms_of, cell_labels, cell_order, columns, labelled
+from study.report.parts.labels import arm_legend, arms_of, cell_labels, cell_order, columns
 from study.report.parts.marks import arm_colour, arm_shape, dots, path_layers, small_multiples, tooltip
 from study.report.parts.section import Section, made
 from study.report.results import Results
-from study.report.verdict import Verdict
 
 HEIGHT = 190
 CHANGE_HEIGHT = 170
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    difference = difference_by_epoch(results) if verdict.arms else None
+def section(results: Results, compared: bool) -> Section | None:
+    difference = difference_by_epoch(results) if compared else None
     return made("epochs", "Over the epochs", (learning_curves(results), difference))
 
 
@@ -135,7 +134,7 @@ def _lines(results: Results) -> pd.DataFrame:
         return pd.DataFrame()
     lines = pd.DataFrame(
         {
-            "arm": labelled(results, table),
+            "arm": table[results.focus.name].map(results.arm),
             "cell": cell_labels(results, table),
             "block": table[results.block].astype(str),
             "epoch": table["epoch"],

@@ -13,15 +13,12 @@ from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, 
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Factor, Results, Row, level_key
-from study.report.verdict import Verdict
 
 HEIGHT = 200
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     items = (*(against(results, factor) for factor in results.others), changes(results), anova(results))
     return made("interactions", "Does it depend on the other factors?", items)
 

@@ -1,6 +1,7 @@
 """Was it luck? What a few runs would have shown, where the spread comes from, what picking the best run gains."""
 
 import math
+from collections.abc import Container
 from functools import partial
 from typing import Any
 
@@ -25,18 +26,15 @@ from study.report.parts.marks import (
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key
-from study.report.verdict import Verdict
 
 HEIGHT = 230
 SPREADS = ("seen between runs", "from the finite test set alone", "real differences, on endless test images")
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results, fallen: Container[str]) -> Section | None:
     noise = (spread(results), components(results), variance_shares(results))
     items = (wrong_way(results), table(results), *noise, best_of_k(results))
-    text = (_risks(results, verdict), _noise(results, verdict), _enough(results, verdict))
+    text = (_risks(results, fallen), _noise(results, fallen), _enough(results, fallen))
     return made("luck", "Was it luck?", items, text)
 
 
@@ -309,12 +307,12 @@ def _alike(results: Results, found: Row) -> str:
     return f" Runs of one {results.unit} are alike with an intraclass correlation of {value}, the cells' means removed."
 
 
-def _risks(results: Results, verdict: Verdict) -> str:
+def _risks(results: Results, fallen: Container[str]) -> str:
     """What a single run of each would have told."""
     risks = []
     for found in results.found("luck").get("contrasts", ()):
         once = next((chance for chance in found["single_run"]["wrong_way"] if chance["runs"] == 1), None)
-        if level_key(found["level"]) not in verdict.fallen and once and once["model"] is not None:
+        if level_key(found["level"]) not in fallen and once and once["model"] is not None:
             bounds = span(once["low"], once["high"], share)
             risks.append(f"{results.arm(found['level'])} {with_bounds(share(once['model']), bounds)}")
     if not risks:
@@ -325,11 +323,11 @@ def _risks(results: Results, verdict: Verdict) -> str:
     )
 
 
-def _noise(results: Results, verdict: Verdict) -> str:
+def _noise(results: Results, fallen: Container[str]) -> str:
     """How much of the spread between runs is the finite test set."""
     parts = []
     for arm in results.found("images").get("arms", ()):
-        if level_key(arm["level"]) not in verdict.fallen and arm["run_variance"]:
+        if level_key(arm["level"]) not in fallen and arm["run_variance"]:
             real = arm["distribution_sd"]
             left = "no more than chance" if real is None else f"{significant(real)}{THIN}pp"
             seen = significant(math.sqrt(arm["run_variance"]))
@@ -342,12 +340,12 @@ def _noise(results: Results, verdict: Verdict) -> str:
     )
 
 
-def _enough(results: Results, verdict: Verdict) -> str:
+def _enough(results: Results, fallen: Container[str]) -> str:
     """How many blocks would have been enough to find what was found."""
     parts = []
     for found in results.found("luck").get("contrasts", ()):
         seeds = found["seeds_enough"]
-        if level_key(found["level"]) not in verdict.fallen and seeds["grid"] is not None:
+        if level_key(found["level"]) not in fallen and seeds["grid"] is not None:
             cell = f", {seeds['cell']:,} with one cell alone" if seeds["cell"] and results.others else ""
             parts.append(f"{results.arm(found['level'])} {plural(seeds['grid'], results.unit)}{cell}")
     if not parts:

@@ -26,7 +26,6 @@ from study.report.parts.marks import (
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, level_key
-from study.report.verdict import Verdict
 
 METHODS = {
     "CR2": "cell means, errors by {block}",
@@ -42,9 +41,7 @@ METHODS = {
 ROW_HEIGHT = 52
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     items = (specification(results), mixed(results), components(results), ranks(results))
     return made("methods-compared", "Does the answer depend on the method?", items, [_agreement(results)])
 

@@ -10,13 +10,12 @@ from study.report.parts.labels import plain_legend
 from study.report.parts.marks import dots, plain_shape, tooltip
 from study.report.parts.section import Section, made
 from study.report.results import Results
-from study.report.verdict import Verdict
 
 SCOPES = {"main": "averaged over all cells", "cell": "in a single cell"}
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms or not results.found("power"):
+def section(results: Results) -> Section | None:
+    if not results.found("power"):
         return None
     return made("planning", "How many are enough?", [seeds_needed(results)], [_detectable(results)])
 

@@ -11,14 +11,11 @@ from study.report.parts.marks import arm_colour, path_layers, small_multiples
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key
-from study.report.verdict import Verdict
 
 HEIGHT = 190
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     about = results.sequential
     if about is None:
         return None
