@@ -57,6 +57,11 @@ def level_key(value: object) -> str:
         return text
 
 
+def known(rows: Sequence[Row], scale: str) -> list[Row]:
+    """The contrasts on a scale that have an estimate."""
+    return [row for row in rows if row["scale"] == scale and row["estimate"] is not None]
+
+
 @dataclass(frozen=True)
 class Factor:
     """A factor as the reader sees it. `levels` are keys (see `level_key`), `labels` the words for them."""
