@@ -151,14 +151,15 @@ def _views(results: Results, bands: pd.DataFrame, lines: pd.DataFrame) -> dict[s
     if results.counts:
         errors = axes.error_axis([bands["error_low"].min(), bands["error_high"].max()])
         even = axes.accuracy_axis(max(0.0, low - 1), min(100.0, high + 1))
-        return {
-            "Spaced by log error": (_panel(results, bands, "error", errors),),
-            "Evenly spaced": (_panel(results, bands, "outcome", even),),
+        views = {
+            "Spaced by log error": _panel(results, bands, "error", errors),
+            "Evenly spaced": _panel(results, bands, "outcome", even),
         }
-    views = {"Evenly spaced": (_panel(results, bands, "outcome", axes.value_axis(low, high)),)}
-    if low > 0 and (lines.empty or (lines["outcome"] > 0).all()):
-        views["Spaced by logarithm"] = (_panel(results, bands, "outcome", axes.positive_axis(low, high)),)
-    return views
+    else:
+        views = {"Evenly spaced": _panel(results, bands, "outcome", axes.value_axis(low, high))}
+        if low > 0 and (lines.empty or (lines["outcome"] > 0).all()):
+            views["Spaced by logarithm"] = _panel(results, bands, "outcome", axes.positive_axis(low, high))
+    return {name: (panel,) for name, panel in views.items()}
 
 
 def _panel(results: Results, bands: pd.DataFrame, field: str, look: dict[str, Any]) -> Panel:

@@ -1,7 +1,5 @@
 """Does it depend on the other factors? The effect against each of them, its changes, the tests of all terms."""
 
-from typing import Any
-
 import altair as alt
 import pandas as pd
 
@@ -12,7 +10,7 @@ from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, tooltip
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Factor, Results, Row, level_key
+from study.report.results import Factor, Results, Row, known, level_key
 
 HEIGHT = 200
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
@@ -39,17 +37,17 @@ def against(results: Results, factor: Factor) -> Figure | None:
         axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelLimit=90),
         scale=alt.Scale(paddingInner=0.3, paddingOuter=0.25),
     )
-    place: dict[str, Any] = {"x": x, "xOffset": alt.XOffset("series:N", sort=series), "color": arm_colour(results)}
+    place = {"x": x, "xOffset": alt.XOffset("series:N", sort=series), "color": arm_colour(results)}
     y = alt.Y("effect:Q", title=results.response.effect_title, **panel_axis(results.counts, **upright(40)))
     dashes = alt.Scale(domain=series, range=[DASHES[i % len(DASHES)] for i in range(len(series))])
-    tips = {"arm:N": results.focus.title, "level:N": factor.title, **({"series:N": "at"} if several else {})}
-    shown = tooltip(tips | {"words:N": "effect (interval)"})
+    at = {"series:N": "at"} if several else {}
+    tips = {"arm:N": results.focus.title, "level:N": factor.title, **at, "words:N": "effect (interval)"}
     lines = alt.Chart().mark_line(strokeWidth=1.5)
     layers = alt.layer(
         horizontal(1.0 if results.counts else 0.0),
         lines.encode(y=y, strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=None), detail="series:N", **place),
         alt.Chart().mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", **place),
-        dots(alt.Chart(), 70).encode(y=y, shape=plain_shape("series", series), tooltip=shown, **place),
+        dots(alt.Chart(), 70).encode(y=y, shape=plain_shape("series", series), tooltip=tooltip(tips), **place),
     ).properties(height=HEIGHT)
     chart = small_multiples(layers, "arm", arms_of(results, frame), name, y="independent")
     words = [
@@ -120,28 +118,27 @@ def anova(results: Results) -> Table | None:
 def _frame(results: Results, factor: Factor) -> pd.DataFrame:
     response = results.response
     rest = [other for other in results.others if other.name != factor.name]
+    unit = "" if results.counts else response.difference_unit
+
+    def place(row: Row) -> list[int]:
+        return [other.levels.index(level_key(row["cell"][other.name])) for other in rest]
+
     table = []
-    for row in results.lists["simple_effects"]:
-        if row["scale"] != results.scale or row["estimate"] is None:
-            continue
-        at, low, high = (response.drawn(row[name]) for name in ("estimate", "ci_low", "ci_high"))
-        cell = row["cell"]
-        words = response.effect(row["estimate"]) + ("" if results.counts else response.difference_unit)
+    for row in sorted(known(results.lists["simple_effects"], results.scale), key=place):
+        at, low, high = (response.drawn(row[end]) for end in ("estimate", "ci_low", "ci_high"))
+        bounds = response.effect_bounds(row["ci_low"], row["ci_high"])
         table.append(
             {
                 "arm": results.arm(row["level"]),
-                "level": factor.label(cell[factor.name]),
-                "series": " · ".join(f.words(cell[f.name]) for f in rest) or "all",
+                "level": factor.label(row["cell"][factor.name]),
+                "series": " · ".join(other.words(row["cell"][other.name]) for other in rest) or "all",
                 "effect": at,
                 "low": at if low is None else low,
                 "high": at if high is None else high,
-                "words": with_bounds(words, response.effect_bounds(row["ci_low"], row["ci_high"])),
-                "order": tuple(f.levels.index(level_key(cell[f.name])) for f in rest),
+                "words": with_bounds(f"{response.effect(row['estimate'])}{unit}", bounds),
             }
         )
-    if not table:
-        return pd.DataFrame()
-    return pd.DataFrame(table).sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
+    return pd.DataFrame(table)
 
 
 def _change(results: Results, cell: Row) -> str:

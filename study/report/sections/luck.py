@@ -171,7 +171,7 @@ def variance_shares(results: Results) -> Figure | None:
     )
 
 
-def _percent(term: Row) -> Row:
+def _percent(term: Row) -> dict[str, Any]:
     """A term's share in per cent, with the ends of its bar, and in words."""
     value, low, high = (
         100 * (term["share"] if term[end] is None else term[end]) for end in ("share", "ci_low", "ci_high")

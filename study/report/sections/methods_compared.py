@@ -80,7 +80,7 @@ def _frame(results: Results, rows: list[Row], scale: str) -> pd.DataFrame:
         table.append(
             {
                 "arm": results.arm(r["level"]),
-                "method": METHODS.get(r["method"], r["method"]).format(block=results.unit),
+                "method": str(METHODS.get(r["method"], r["method"])).format(block=results.unit),
                 "handling": r["handling"],
                 "endpoint": r["endpoint"],
                 "choice": f"{r['handling']}, {r['endpoint']}",
