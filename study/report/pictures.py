@@ -1,5 +1,6 @@
 """Figures as files for papers and slides: light, opaque, with fonts that every system has, at a width fit for print."""
 
+import json
 import math
 import re
 from collections.abc import Iterable
@@ -11,7 +12,6 @@ import vl_convert
 from study import files
 from study.report.parts import theme
 from study.report.parts.figure import STILL, Figure, Panel, laid_out
-from study.report.payload import records
 
 
 def save(figures: Iterable[Figure], folder: Path) -> None:
@@ -31,7 +31,9 @@ def save(figures: Iterable[Figure], folder: Path) -> None:
 
 def drawn(figure: Figure) -> str:
     """The figure as SVG, its panels side by side."""
-    data = {name: records(table) for name, table in figure.data.items()}
+    data = {
+        name: json.loads(table.to_json(orient="records", double_precision=15)) for name, table in figure.data.items()
+    }
     panels = next(iter(figure.variants.values()))
     images = [vl_convert.vegalite_to_svg(_printed(panel, data)) for panel in panels]
     if len(images) == 1:

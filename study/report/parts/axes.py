@@ -18,7 +18,7 @@ def error_axis(percent: Sequence[float]) -> dict[str, Any]:
     low, high = _widened(min(percent), max(percent))
     ticks = [tick for tick in _one_two_five(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
     if len(ticks) < 3:
-        ticks = _even(low, high)
+        ticks = _even(low, high, 5)
     label = "format(100 - datum.value, '~r') + '\u202f%'"
     return {
         "scale": alt.Scale(type="log", domain=[low, high], reverse=True, nice=False, clamp=True),
@@ -102,8 +102,7 @@ def epochs(last: int) -> alt.X:
 
 def whole_ticks(low: int, high: int, most: int = 6) -> list[int]:
     """Round whole numbers from `low` to `high`, at most `most`."""
-    step = next(s * 10**k for k in range(10) for s in (1, 2, 5) if (high - low) / (s * 10**k) <= most - 1)
-    return list(range(math.ceil(low / step) * step, high + 1, step))
+    return [int(tick) for tick in _even(low, high, most - 1, finest=1.0)]
 
 
 def ratio_ticks(low: float, high: float, most: int = 7) -> list[float]:
@@ -114,8 +113,7 @@ def ratio_ticks(low: float, high: float, most: int = 7) -> list[float]:
         return thinned([step for step in steps if low <= step <= high], low, high, most, keep=1.0)
     if decades > 0.6:
         return thinned(_one_two_five(low, high), low, high, most, keep=1.0)
-    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= most)
-    return [round(k * step, 2) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return _even(low, high, most, finest=0.01)
 
 
 def thinned(ticks: Sequence[float], low: float, high: float, most: int, keep: float | None = None) -> list[float]:
@@ -142,10 +140,11 @@ def _widened(low: float, high: float) -> tuple[float, float]:
     return low / room, high * room
 
 
-def _even(low: float, high: float) -> list[float]:
-    """Some four evenly spaced round numbers between `low` and `high`, of the same order of magnitude."""
-    size = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step = next(s * size for s in (1, 2, 5, 10) if (high - low) / (s * size) <= 5)
+def _even(low: float, high: float, most: int, finest: float = 0.0) -> list[float]:
+    """Evenly spaced round numbers from `low` to `high`: as many as make `most` steps or fewer, of `finest` or more."""
+    least = max((high - low) / most, finest)
+    size = 10.0 ** math.floor(math.log10(least))
+    step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= least)
     return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
