@@ -90,16 +90,20 @@ def table(results: Results) -> Table | None:
     runs = [[chance["runs"] for chance in row["single_run"]["wrong_way"]] for row in rows]
     if any(counts != runs[0] for counts in runs):
         return None
-    block = results.unit
+    block, two_digits = results.unit, partial(number, digits=2)
     columns = (
         arm_column(results),
         *(
-            Column(f"Wrong, {plural(count, 'run')}", partial(_wrong, position=position), wide=count != 1)
-            for position, count in enumerate(runs[0] if runs else ())
+            Column(f"Wrong, {plural(count, 'run')}", partial(_chance, "wrong_way", count), wide=count != 1)
+            for count in (runs[0] if runs else ())
         ),
         Column("Better", _ahead),
-        Column("ε, in order", _in_order, wide=True),
-        Column("False headline", _false_headline, wide=True),
+        Column(
+            "ε, in order",
+            lambda r: optional(r["almost_stochastic_order"]["arm_over_control"]["eps_min"], two_digits),
+            wide=True,
+        ),
+        Column("False headline", partial(_chance, "false_headline", 1), wide=True),
         Column("Matters", lambda r: optional(r["matters"], share), wide=True),
         Column(f"{block.capitalize()}s, one cell", lambda r: r["seeds_enough"]["cell"]),
         Column(f"{block.capitalize()}s, all cells", lambda r: r["seeds_enough"]["grid"], wide=True),
@@ -116,22 +120,15 @@ def table(results: Results) -> Table | None:
     return plain("luck", "What a handful of runs would have said", caption, columns, rows)
 
 
-def _wrong(row: Row, position: int) -> str:
-    return optional(row["single_run"]["wrong_way"][position]["model"], share)
+def _chance(kind: str, runs: int, row: Row) -> str:
+    """The chance of `kind` with so many runs of each."""
+    found = row["single_run"][kind] or ()
+    return optional(next((chance["model"] for chance in found if chance["runs"] == runs), None), share)
 
 
 def _ahead(row: Row) -> str:
     found = row["single_run"]["better"]
     return optional(found["unpaired"] if found["paired"] is None else found["paired"], share)
-
-
-def _in_order(row: Row) -> str:
-    return optional(row["almost_stochastic_order"]["arm_over_control"]["eps_min"], lambda value: number(value, 2))
-
-
-def _false_headline(row: Row) -> str:
-    found = row["single_run"]["false_headline"] or ()
-    return optional(next((chance["model"] for chance in found if chance["runs"] == 1), None), share)
 
 
 def variance_shares(results: Results) -> Figure | None:
@@ -143,12 +140,9 @@ def variance_shares(results: Results) -> Figure | None:
     order = list(frame["term"])
     data = alt.NamedData("variance_shares")
     low, high = min(0.0, float(frame["low"].min())), max(float(frame["high"].max()), 1.0)
-    x = alt.X(
-        "share:Q",
-        title="Share of the variance of all runs, per cent",
-        scale=alt.Scale(domain=[low, high + 0.02 * (high - low)], nice=False),
-        axis=alt.Axis(tickCount=5, ticks=False),
-    )
+    scale = alt.Scale(domain=[low, high + 0.02 * (high - low)], nice=False)
+    axis = alt.Axis(tickCount=5, ticks=False)
+    x = alt.X("share:Q", title="Share of the variance of all runs, per cent", scale=scale, axis=axis)
     y, base = marks.row("term", order), alt.Chart(data)
     tooltip = marks.tooltip({"term:N": "source", "words:N": "share (interval)"})
     chart = alt.layer(
@@ -199,12 +193,9 @@ def spread(results: Results) -> Figure | None:
         return None
     frame = pd.DataFrame(table)
     order = arms_of(results, frame)
+    look = positive_axis(frame["sd"].min(), frame["sd"].max())
     points = marks.dots(alt.Chart(alt.NamedData("spread")), 80).encode(
-        x=alt.X(
-            "sd:Q",
-            title="Standard deviation of accuracy, pp, log scale",
-            **positive_axis(frame["sd"].min(), frame["sd"].max()),
-        ),
+        x=alt.X("sd:Q", title="Standard deviation of accuracy, pp, log scale", **look),
         y=marks.row("arm", order),
         yOffset=alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.9, 1.45])),
         color=marks.arm_colour(results),
@@ -251,11 +242,9 @@ def best_of_k(results: Results) -> Figure | None:
         return None
     response = results.response
     frame = pd.DataFrame(
-        [
-            {"arm": results.arm(arm["level"]), "k": k, "best": value, "words": response.value(value)}
-            for arm in found["arms"]
-            for k, value in enumerate(arm["expected"], start=1)
-        ]
+        {"arm": results.arm(arm["level"]), "k": k, "best": value, "words": response.value(value)}
+        for arm in found["arms"]
+        for k, value in enumerate(arm["expected"], start=1)
     )
     scale = alt.Scale(domain=[1, found["runs"]], nice=False)
     axis = alt.Axis(values=whole_ticks(1, found["runs"], most=11), format="d", grid=False)
@@ -292,7 +281,8 @@ def _alike(results: Results, found: Row) -> str:
     """How much runs of one block have in common."""
     if found.get("icc") is None:
         return ""
-    value = with_bounds(number(found["icc"], 2), span(found["icc_low"], found["icc_high"], lambda end: number(end, 2)))
+    two_digits = partial(number, digits=2)
+    value = with_bounds(two_digits(found["icc"]), span(found["icc_low"], found["icc_high"], two_digits))
     return f" Runs of one {results.unit} are alike with an intraclass correlation of {value}, the cells' means removed."
 
 
