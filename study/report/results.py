@@ -224,10 +224,8 @@ class Results:
 
     def cell_grid(self) -> list[dict[str, str]]:
         """The combinations of the other factors' levels, in the design's order."""
-        return [
-            dict(zip([f.name for f in self.others], levels, strict=True))
-            for levels in product(*[f.levels for f in self.others])
-        ]
+        names = [factor.name for factor in self.others]
+        return [dict(zip(names, levels, strict=True)) for levels in product(*(f.levels for f in self.others))]
 
     def cell_label(self, cell: Mapping[Any, Any]) -> str:
         """The words for a combination of the other factors' levels."""
