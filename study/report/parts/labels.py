@@ -39,11 +39,6 @@ def plain_legend(labels: Sequence[str]) -> tuple[Legend, ...]:
     return tuple(Legend(label, position, plain=True) for position, label in enumerate(labels))
 
 
-def cell_labels(results: Results, table: pd.DataFrame) -> list[str]:
-    """The words for each row's cell."""
-    return [results.cell_label(cell) for cell in table[[factor.name for factor in results.others]].to_dict("records")]
-
-
 def cell_order(results: Results, present: pd.Series) -> list[str]:
     """The labels of the cells that are present, in the design's order."""
     have = set(present)

@@ -1,7 +1,6 @@
 """How large is the difference? The contrasts with their intervals and the margin: overall, in cells, tuned, and on new
 images."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -9,10 +8,11 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.format import p_value, ratio, share, span, times, with_bounds
+from study.report.format import p_value, share, with_bounds
 from study.report.parts import marks
 from study.report.parts.axes import ratio_axis, signed_axis
 from study.report.parts.figure import Figure, grid, panel
+from study.report.parts.frames import differences
 from study.report.parts.labels import arm_column, arm_legend, cell_order, columns
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
@@ -155,23 +155,13 @@ def _frame(results: Results, rows: Sequence[Row]) -> pd.DataFrame:
     if not rows:
         return pd.DataFrame()
     low, high = window([(r["estimate"], r["ci_low"], r["ci_high"]) for r in rows], results.margin)
-    show, bounds = results.response.difference, results.response.bounds
-    table = [
-        {
-            "cell": results.cell_label(r.get("cell", {})),
-            "arm": results.arm(r["level"]),
-            "difference": r["estimate"],
-            "low": r["ci_low"],
-            "high": r["ci_high"],
-            "verdict": r["verdict"],
-            "short": show(r["estimate"]),
-            "words": with_bounds(show(r["estimate"]), bounds(r["ci_low"], r["ci_high"])),
-            "interval": bounds(r["ci_low"], r["ci_high"]) or "none",
-            "place": "left" if r["estimate"] < low else "right" if r["estimate"] > high else "inside",
-        }
-        for r in rows
-    ]
-    frame = pd.DataFrame(table)
+    frame = differences(results, rows, "verdict")
+    frame["cell"] = [results.cell_label(r.get("cell", {})) for r in rows]
+    frame["short"] = frame["difference"].map(results.response.difference)
+    frame["interval"] = [results.response.bounds(r["ci_low"], r["ci_high"]) or "none" for r in rows]
+    frame["place"] = "inside"
+    frame.loc[frame["difference"] < low, "place"] = "left"
+    frame.loc[frame["difference"] > high, "place"] = "right"
     for end, drawn in (("difference", "at"), ("low", "from"), ("high", "to")):
         frame[drawn] = frame[end].astype(float).fillna(low).clip(low, high)
     frame["drawn"] = frame["from"] < frame["to"]
@@ -208,13 +198,23 @@ def _zoomed(results: Results, frame: pd.DataFrame, data: Any) -> alt.LayerChart:
 
 
 def _odds_frame(results: Results) -> pd.DataFrame:
+    response = results.response
     table = []
     for r in _in_order(results, known(results.contrasts, "log_odds")):
-        at = math.exp(r["estimate"])
-        low, high = (None if r[end] is None else math.exp(r[end]) for end in ("ci_low", "ci_high"))
-        drawn = {"from": at if low is None else low, "to": at if high is None else high}
-        words = {"short": ratio(at), "words": with_bounds(ratio(at), span(low, high, times))}
-        table.append({"arm": results.arm(r["level"]), "ratio": at, "low": low, "high": high} | drawn | words)
+        at, low, high = (response.drawn(r[end]) for end in ("estimate", "ci_low", "ci_high"))
+        short, bounds = response.effect(r["estimate"]), response.effect_bounds(r["ci_low"], r["ci_high"])
+        table.append(
+            {
+                "arm": results.arm(r["level"]),
+                "ratio": at,
+                "low": low,
+                "high": high,
+                "from": at if low is None else low,
+                "to": at if high is None else high,
+                "short": short,
+                "words": with_bounds(short, bounds),
+            }
+        )
     return pd.DataFrame(table)
 
 

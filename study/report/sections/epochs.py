@@ -9,7 +9,8 @@ import pandas as pd
 from study.report.format import THIN, sentence, span, with_bounds
 from study.report.parts import axes, marks
 from study.report.parts.figure import HIGHLIGHT, STILL, Figure, Panel, grid
-from study.report.parts.labels import arm_legend, arms_of, cell_labels, cell_order, columns
+from study.report.parts.frames import differences, outcomes
+from study.report.parts.labels import arm_legend, arms_of, cell_order, columns
 from study.report.parts.section import Section, made
 from study.report.results import Results, known
 
@@ -49,23 +50,12 @@ def learning_curves(results: Results) -> Figure | None:
 
 def difference_by_epoch(results: Results) -> Figure | None:
     """The difference from the control after each epoch, a panel an arm."""
-    response = results.response
     rows = known(results.lists["curve_contrasts"], results.difference_scale)
     if len({r["epoch"] for r in rows}) < 2:
         return None
-    frame = pd.DataFrame(
-        {
-            "arm": results.arm(r["level"]),
-            "epoch": r["epoch"],
-            "difference": r["estimate"],
-            "low": r["ci_low"],
-            "high": r["ci_high"],
-            "words": with_bounds(response.difference(r["estimate"]), response.bounds(r["ci_low"], r["ci_high"])),
-        }
-        for r in rows
-    )
+    frame = differences(results, rows, "epoch")
     last = int(frame["epoch"].max())
-    title = "Difference, pp" if results.counts else response.difference_title
+    title = "Difference, pp" if results.counts else results.response.difference_title
     y = alt.Y("difference:Q", title=title, axis=axes.signed_axis(**axes.upright(34)))
     tips = {"arm:N": results.focus.title, "epoch:Q": "epoch", "words:N": "difference (band)"}
     layers = alt.layer(*marks.path_layers(results, axes.epochs(last), y, ("low", "high"), 40, tips))
@@ -111,18 +101,8 @@ def _lines(results: Results) -> pd.DataFrame:
     table, names = results.curves, _columns(results)
     if table is None or results.block not in table or not {*names} <= set(table):
         return pd.DataFrame()
-    lines = pd.DataFrame(
-        {
-            "arm": table[results.focus.name].map(results.arm),
-            "cell": cell_labels(results, table),
-            "block": table[results.block].astype(str),
-            "epoch": table["epoch"],
-            "outcome": 100.0 * table[names[0]] / table[names[1]] if results.counts else table[names[0]],
-            "kind": "run",
-        }
-    )
-    if results.counts:
-        lines["error"] = axes.error_of(lines["outcome"], table[names[1]])
+    blocks = table[results.block].astype(str)
+    lines = outcomes(results, table, names).assign(block=blocks, epoch=table["epoch"], kind="run")
     return lines.dropna(subset=["outcome"])
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 from study.report.format import optional, plural, sentence
 from study.report.parts.axes import accuracy_axis, error_axis, error_of, positive_axis, value_axis
 from study.report.parts.figure import HIGHLIGHT, LIT, Figure, Panel, grid
-from study.report.parts.labels import arm_legend, arms_of, cell_labels, cell_order, columns, ordered_labels
+from study.report.parts.frames import outcomes
+from study.report.parts.labels import arm_legend, arms_of, cell_order, columns, ordered_labels
 from study.report.parts.marks import arm_colour, row, row_labels, small_multiples, tooltip
 from study.report.parts.section import Section, made
 from study.report.results import Results
@@ -82,22 +83,15 @@ def _frame(results: Results) -> pd.DataFrame:
     blocks = runs[results.block] if results.block else pd.Series(range(len(runs)), index=runs.index)
     lanes, distinct = blocks.factorize(sort=True)
     diverged = runs["status"].eq("diverged") if "status" in runs else pd.Series(False, index=runs.index)
-    outcome = runs[results.outcome[0]]
-    if results.counts:
-        outcome = 100.0 * outcome / runs[results.outcome[1]]
-    frame = pd.DataFrame(
-        {
-            "arm": runs[focus].map(results.arm),
-            "cell": cell_labels(results, runs),
-            "block": blocks.astype(str),
-            "lane": lanes / (len(distinct) - 1) if len(distinct) > 1 else 0.5,
-            "outcome": outcome,
-            "status": diverged.map({True: "diverged", False: "ok"}),
-            "state": diverged.map({True: STATES[2], False: STATES[0]}),
-            "words": [optional(None if pd.isna(value) else value, results.response.value) for value in outcome],
-            "kind": "run",
-        }
+    frame = outcomes(results, runs, results.outcome).assign(
+        block=blocks.astype(str),
+        lane=lanes / (len(distinct) - 1) if len(distinct) > 1 else 0.5,
+        status=diverged.map({True: "diverged", False: "ok"}),
+        state=diverged.map({True: STATES[2], False: STATES[0]}),
+        kind="run",
     )
+    show = results.response.value
+    frame["words"] = [optional(None if pd.isna(value) else value, show) for value in frame["outcome"]]
     medians = pd.DataFrame(
         {
             "arm": [results.arm(row["levels"][focus]) for row in results.cells],
@@ -106,7 +100,6 @@ def _frame(results: Results) -> pd.DataFrame:
         }
     ).assign(kind="median", state=STATES[0], lane=0.5)
     if results.counts:
-        frame["error"] = error_of(frame["outcome"], runs[results.outcome[1]])
         medians["error"] = error_of(medians["outcome"].astype(float), results.trials)
     return pd.concat([frame, medians], ignore_index=True)
 

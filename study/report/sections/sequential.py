@@ -6,6 +6,7 @@ import pandas as pd
 from study.report.format import THIN, listing, plural
 from study.report.parts.axes import signed_axis, upright
 from study.report.parts.figure import Figure, grid
+from study.report.parts.frames import differences
 from study.report.parts.labels import arm_column, arms_of
 from study.report.parts.marks import arm_colour, path_layers, small_multiples
 from study.report.parts.section import Section, made
@@ -28,21 +29,8 @@ def path(results: Results) -> Figure | None:
     about, rows, response = results.sequential, results.lists["sequential_path"], results.response
     if not about or not rows:
         return None
-    frame = pd.DataFrame(
-        {
-            "arm": results.arm(row["level"]),
-            "blocks": row["blocks"],
-            "difference": row["estimate"],
-            "low": row["ci_low"],
-            "high": row["ci_high"],
-            "naive_low": row["naive_low"],
-            "naive_high": row["naive_high"],
-            "words": f"{response.difference(row['estimate'])} "
-            f"({response.bounds(row['ci_low'], row['ci_high']) or 'no interval yet'})",
-            "verdict": row["verdict"],
-        }
-        for row in rows
-    )
+    frame = differences(results, rows, "blocks", "naive_low", "naive_high", "verdict")
+    frame.loc[frame["low"].isna(), "words"] += " (no interval yet)"
     margin = results.margin or 0.0
     frame = _cut(frame, margin)
     arms = arms_of(results, frame)
