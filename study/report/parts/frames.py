@@ -25,6 +25,25 @@ def differences(results: Results, rows: Iterable[Row], *more: str) -> pd.DataFra
     )
 
 
+def effects(results: Results, rows: Iterable[Row], *more: str) -> pd.DataFrame:
+    """Contrasts on the first scale, log odds as odds ratios, in words too, with the entries `more` as they are."""
+    response = results.response
+    unit = "" if results.counts else response.difference_unit
+    return pd.DataFrame(
+        {
+            "arm": results.arm(row["level"]),
+            **{name: row[name] for name in more},
+            "effect": response.drawn(row["estimate"]),
+            "low": response.drawn(row["ci_low"]),
+            "high": response.drawn(row["ci_high"]),
+            "words": with_bounds(
+                f"{response.effect(row['estimate'])}{unit}", response.effect_bounds(row["ci_low"], row["ci_high"])
+            ),
+        }
+        for row in rows
+    )
+
+
 def outcomes(results: Results, table: pd.DataFrame, columns: Sequence[str]) -> pd.DataFrame:
     """The arm, the cell and the outcome of each row, and the error of a proportion: `columns` hold successes and
     trials, or a number."""

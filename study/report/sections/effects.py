@@ -6,13 +6,14 @@ from functools import partial
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from study.report.format import p_value, share, with_bounds
+from study.report.format import p_value, share
 from study.report.parts import marks
 from study.report.parts.axes import ratio_axis, signed_axis
 from study.report.parts.figure import Figure, grid, panel
-from study.report.parts.frames import differences
+from study.report.parts.frames import differences, effects
 from study.report.parts.labels import arm_column, arm_legend, cell_order, columns
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
@@ -35,9 +36,10 @@ def overall(results: Results) -> Figure | None:
     title = f"Difference in {results.response.name}" + (", near the margin" if results.margin else "")
     panels = [panel(_zoomed(results, frame, alt.NamedData("effects")), title, reserve=190)]
     data = {"effects": frame}
-    odds = _odds_frame(results)
-    if not odds.empty:
-        data["odds"] = odds
+    ratios = _in_order(results, known(results.contrasts, "log_odds"))
+    if ratios:
+        odds = data["odds"] = effects(results, ratios)
+        odds["short"] = [results.response.effect(row["estimate"]) for row in ratios]
         panels.append(panel(_ratios(results, odds), f"Odds of an error, as a multiple of {control}", reserve=140))
     return Figure(
         key="effects",
@@ -197,33 +199,13 @@ def _zoomed(results: Results, frame: pd.DataFrame, data: Any) -> alt.LayerChart:
     return alt.layer(*layers).properties(height=alt.Step(ROW_HEIGHT))
 
 
-def _odds_frame(results: Results) -> pd.DataFrame:
-    response = results.response
-    table = []
-    for r in _in_order(results, known(results.contrasts, "log_odds")):
-        at, low, high = (response.drawn(r[end]) for end in ("estimate", "ci_low", "ci_high"))
-        short, bounds = response.effect(r["estimate"]), response.effect_bounds(r["ci_low"], r["ci_high"])
-        table.append(
-            {
-                "arm": results.arm(r["level"]),
-                "ratio": at,
-                "low": low,
-                "high": high,
-                "from": at if low is None else low,
-                "to": at if high is None else high,
-                "short": short,
-                "words": with_bounds(short, bounds),
-            }
-        )
-    return pd.DataFrame(table)
-
-
 def _ratios(results: Results, frame: pd.DataFrame) -> alt.LayerChart:
-    look = ratio_axis(frame["from"].min(), frame["to"].max())
+    ends = frame[["effect", "low", "high"]].to_numpy(dtype=float)
+    look = ratio_axis(float(np.nanmin(ends)), float(np.nanmax(ends)))
     look["scale"].reverse = True
-    x = alt.X("ratio:Q", title="Odds ratio of an error, log scale (right is better)", **look)
+    x = alt.X("effect:Q", title="Odds ratio of an error, log scale (right is better)", **look)
     tips = {"arm:N": results.focus.title, "words:N": "odds ratio"}
-    rows = marks.interval_rows(results, "odds", list(frame["arm"]), x, ("from", "to"), tips)
+    rows = marks.interval_rows(results, "odds", list(frame["arm"]), x, ("low", "high"), tips)
     return alt.layer(marks.vertical(1.0), *rows).properties(height=alt.Step(ROW_HEIGHT))
 
 

@@ -3,9 +3,10 @@
 import altair as alt
 import pandas as pd
 
-from study.report.format import degrees, number, optional, p_value, sentence, significant, with_bounds
+from study.report.format import degrees, number, optional, p_value, sentence, significant
 from study.report.parts.axes import panel_axis, upright
 from study.report.parts.figure import Figure, grid
+from study.report.parts.frames import effects
 from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, tooltip
 from study.report.parts.section import Section, made
@@ -116,29 +117,16 @@ def anova(results: Results) -> Table | None:
 
 
 def _frame(results: Results, factor: Factor) -> pd.DataFrame:
-    response = results.response
     rest = [other for other in results.others if other.name != factor.name]
-    unit = "" if results.counts else response.difference_unit
 
     def place(row: Row) -> list[int]:
         return [other.levels.index(level_key(row["cell"][other.name])) for other in rest]
 
-    table = []
-    for row in sorted(known(results.lists["simple_effects"], results.scale), key=place):
-        at, low, high = (response.drawn(row[end]) for end in ("estimate", "ci_low", "ci_high"))
-        bounds = response.effect_bounds(row["ci_low"], row["ci_high"])
-        table.append(
-            {
-                "arm": results.arm(row["level"]),
-                "level": factor.label(row["cell"][factor.name]),
-                "series": " · ".join(other.words(row["cell"][other.name]) for other in rest) or "all",
-                "effect": at,
-                "low": at if low is None else low,
-                "high": at if high is None else high,
-                "words": with_bounds(f"{response.effect(row['estimate'])}{unit}", bounds),
-            }
-        )
-    return pd.DataFrame(table)
+    rows = sorted(known(results.lists["simple_effects"], results.scale), key=place)
+    frame = effects(results, rows)
+    frame["level"] = [factor.label(row["cell"][factor.name]) for row in rows]
+    frame["series"] = [" · ".join(other.words(row["cell"][other.name]) for other in rest) or "all" for row in rows]
+    return frame
 
 
 def _change(results: Results, cell: Row) -> str:
