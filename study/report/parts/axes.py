@@ -16,7 +16,7 @@ def error_axis(percent: Sequence[float]) -> dict[str, Any]:
     Returns keyword arguments of an Altair channel. `percent` are the errors to be shown, all above 0.
     """
     low, high = _widened(min(percent), max(percent))
-    ticks = [tick for tick in _one_two_five(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
+    ticks = [tick for tick in _round(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
     if len(ticks) < 3:
         ticks = _even(low, high, 5)
     label = "format(100 - datum.value, '~r') + '\u202f%'"
@@ -54,7 +54,7 @@ def ratio_axis(low: float, high: float, *, most: int = 7) -> dict[str, Any]:
 def positive_axis(low: float, high: float) -> dict[str, Any]:
     """Scale and axis for a positive quantity on a log scale with round ticks."""
     low, high = _widened(low, high)
-    ticks = thinned(_one_two_five(low, high), low, high, 9)
+    ticks = thinned(_round(low, high), low, high, 9)
     return {
         "scale": alt.Scale(type="log", domain=[low, high], nice=False),
         "axis": _axis(values=ticks, labelExpr="format(datum.value, ',~r')"),
@@ -108,12 +108,9 @@ def whole_ticks(low: int, high: int, most: int = 6) -> list[int]:
 def ratio_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Round factors between `low` and `high`, 1 always among them, at most about `most`."""
     decades = math.log10(high / low)
-    if decades > 3:
-        steps = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
-        return thinned([step for step in steps if low <= step <= high], low, high, most, keep=1.0)
-    if decades > 0.6:
-        return thinned(_one_two_five(low, high), low, high, most, keep=1.0)
-    return _even(low, high, most, finest=0.01)
+    if decades <= 0.6:
+        return _even(low, high, most, finest=0.01)
+    return thinned(_round(low, high, (1,) if decades > 3 else (1, 2, 5)), low, high, most, keep=1.0)
 
 
 def thinned(ticks: Sequence[float], low: float, high: float, most: int, keep: float | None = None) -> list[float]:
@@ -148,6 +145,7 @@ def _even(low: float, high: float, most: int, finest: float = 0.0) -> list[float
     return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _one_two_five(low: float, high: float) -> list[float]:
+def _round(low: float, high: float, factors: Sequence[int] = (1, 2, 5)) -> list[float]:
+    """The multiples of powers of 10 by `factors` from `low` to `high`."""
     exponents = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    return [m * 10.0**e for e in exponents for m in (1.0, 2.0, 5.0) if low <= m * 10.0**e <= high]
+    return [factor * 10.0**e for e in exponents for factor in factors if low <= factor * 10.0**e <= high]
