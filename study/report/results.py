@@ -290,10 +290,11 @@ def _file(folder: Path, name: str, kind: type, keys: set[str]) -> Any:
     """A result that is an object with `keys`, or a list of them; None if there is no file."""
     path = _path(folder, name)
     value = read_json(path, kind)
-    if kind is dict and value is not None:
+    if isinstance(value, list):
+        for position, row in enumerate(value, start=1):
+            _require(path, f"row {position}", row, keys)
+    elif value is not None:
         _require(path, "the file", value, keys)
-    for position, row in enumerate(value or () if kind is list else (), start=1):
-        _require(path, f"row {position}", row, keys)
     return value
 
 

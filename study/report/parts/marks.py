@@ -73,9 +73,9 @@ def interval_rows(
     ]
 
 
-def vertical(at: float, style: str = "zero") -> alt.Chart:
+def vertical(at: float) -> alt.Chart:
     """A vertical rule through the whole plot."""
-    return alt.Chart(alt.InlineData(values=[{"at": at}])).mark_rule(style=style).encode(x=alt.X("at:Q"))
+    return alt.Chart(alt.InlineData(values=[{"at": at}])).mark_rule(style="zero").encode(x=alt.X("at:Q"))
 
 
 def horizontal(at: float) -> alt.Chart:

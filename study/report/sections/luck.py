@@ -167,9 +167,8 @@ def variance_shares(results: Results) -> Figure | None:
 
 def _percent(term: Row) -> dict[str, Any]:
     """A term's share in per cent, with the ends of its bar, and in words."""
-    value, low, high = (
-        100 * (term["share"] if term[end] is None else term[end]) for end in ("share", "ci_low", "ci_high")
-    )
+    ends = (term["share"] if term[end] is None else term[end] for end in ("share", "ci_low", "ci_high"))
+    value, low, high = (100 * end for end in ends)
     short = f"{number(value, 1)}{THIN}%"
     words = f"{short} ({number(low, 1)} to {number(high, 1)})"
     return {"share": value, "low": low, "high": high, "short": short, "words": words}
@@ -286,6 +285,10 @@ def _alike(results: Results, found: Row) -> str:
     return f" Runs of one {results.unit} are alike with an intraclass correlation of {value}, the cells' means removed."
 
 
+def _told(opening: str, parts: Sequence[str], rest: str = "") -> str:
+    return f"{opening}: {'; '.join(parts)}.{rest}" if parts else ""
+
+
 def _upright(rows: Sequence[Row], fallen: Container[str]) -> list[Row]:
     """The rows of the levels that do not collapse."""
     return [row for row in rows if level_key(row["level"]) not in fallen]
@@ -300,11 +303,10 @@ def _risks(results: Results, fallen: Container[str]) -> str:
         for chance in found["single_run"]["wrong_way"]
         if chance["runs"] == 1 and chance["model"] is not None
     ]
-    if not risks:
-        return ""
-    return (
+    return _told(
         f"Someone who trains {results.arm(results.control)} and one other once each, as in a quick check, gets the two "
-        f"in the wrong order with this chance: {'; '.join(risks)}."
+        "in the wrong order with this chance",
+        risks,
     )
 
 
@@ -317,12 +319,8 @@ def _noise(results: Results, fallen: Container[str]) -> str:
             left = "no more than chance" if real is None else f"{significant(real)}{THIN}pp"
             seen = significant(math.sqrt(arm["run_variance"]))
             parts.append(f"{results.arm(arm['level'])} {seen}{THIN}pp, of which {left} is real")
-    if not parts:
-        return ""
-    return (
-        f"Runs of one cell differ with a standard deviation of: {'; '.join(parts)}. Real is what would show on "
-        "endless test images; the rest comes from the finite test set."
-    )
+    rest = " Real is what would show on endless test images; the rest comes from the finite test set."
+    return _told("Runs of one cell differ with a standard deviation of", parts, rest)
 
 
 def _enough(results: Results, fallen: Container[str]) -> str:
@@ -333,9 +331,5 @@ def _enough(results: Results, fallen: Container[str]) -> str:
         if seeds["grid"] is not None:
             cell = f", {seeds['cell']:,} with one cell alone" if seeds["cell"] and results.others else ""
             parts.append(f"{results.arm(found['level'])} {plural(seeds['grid'], results.unit)}{cell}")
-    if not parts:
-        return ""
-    return (
-        f"To find a difference as large as the one found here, this many would have been enough: {'; '.join(parts)}. A "
-        "lucky difference makes that look easier than it is."
-    )
+    opening = "To find a difference as large as the one found here, this many would have been enough"
+    return _told(opening, parts, " A lucky difference makes that look easier than it is.")
