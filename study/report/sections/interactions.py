@@ -73,13 +73,11 @@ def changes(results: Results) -> Table | None:
     """How each contrast changes between the levels of each other factor."""
     response = results.response
     rows = [row for row in results.lists["interactions"] if row["scale"] == results.scale]
+    change = "Ratio of odds ratios" if results.counts else f"Change{response.unit_after}"
     columns = (
         arm_column(results),
         Column("From … to …", lambda r: _change(results, r["cell"]), words=True),
-        Column(
-            "Ratio of odds ratios" if results.counts else f"Change{response.unit_after}",
-            lambda r: optional(r["estimate"], response.effect),
-        ),
+        Column(change, lambda r: optional(r["estimate"], response.effect)),
         Column("Interval", lambda r: response.effect_bounds(r["ci_low"], r["ci_high"]), wide=True),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )

@@ -90,7 +90,7 @@ def table(results: Results) -> Table | None:
     runs = [[chance["runs"] for chance in row["single_run"]["wrong_way"]] for row in rows]
     if any(counts != runs[0] for counts in runs):
         return None
-    block, two_digits = results.unit, partial(number, digits=2)
+    block = results.unit
     columns = (
         arm_column(results),
         *(
@@ -98,11 +98,7 @@ def table(results: Results) -> Table | None:
             for count in (runs[0] if runs else ())
         ),
         Column("Better", _ahead),
-        Column(
-            "ε, in order",
-            lambda r: optional(r["almost_stochastic_order"]["arm_over_control"]["eps_min"], two_digits),
-            wide=True,
-        ),
+        Column("ε, in order", _in_order, wide=True),
         Column("False headline", partial(_chance, "false_headline", 1), wide=True),
         Column("Matters", lambda r: optional(r["matters"], share), wide=True),
         Column(f"{block.capitalize()}s, one cell", lambda r: r["seeds_enough"]["cell"]),
@@ -129,6 +125,10 @@ def _chance(kind: str, runs: int, row: Row) -> str:
 def _ahead(row: Row) -> str:
     found = row["single_run"]["better"]
     return optional(found["unpaired"] if found["paired"] is None else found["paired"], share)
+
+
+def _in_order(row: Row) -> str:
+    return optional(row["almost_stochastic_order"]["arm_over_control"]["eps_min"], partial(number, digits=2))
 
 
 def variance_shares(results: Results) -> Figure | None:

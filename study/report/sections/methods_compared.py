@@ -127,12 +127,10 @@ def mixed(results: Results) -> Table | None:
     found, response = results.found("mixed"), results.response
     if not found:
         return None
+    effect = "Odds ratio of an error" if results.counts else f"Difference{response.unit_after}"
     columns = (
         arm_column(results),
-        Column(
-            "Odds ratio of an error" if results.counts else f"Difference{response.unit_after}",
-            lambda r: optional(r["estimate"], response.effect),
-        ),
+        Column(effect, lambda r: optional(r["estimate"], response.effect)),
         Column("Interval", lambda r: response.effect_bounds(r["ci_low"], r["ci_high"])),
         Column("df", lambda r: optional(r["df"], degrees), wide=True),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
