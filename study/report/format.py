@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 
 MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -11,14 +12,12 @@ THIN = "\N{NARROW NO-BREAK SPACE}"
 
 def number(value: float, digits: int) -> str:
     """`value` with `digits` decimals and commas in thousands: −1,234.5."""
-    text = f"{abs(value):,.{digits}f}"
-    return f"{MINUS}{text}" if value < 0 and float(text.replace(",", "")) != 0 else text
+    return f"{value:z,.{digits}f}".replace("-", MINUS)
 
 
 def signed(value: float, digits: int) -> str:
     """As `number`, with a plus sign where the value is positive: +0.12."""
-    text = number(value, digits)
-    return f"+{text}" if value > 0 and any(c in "123456789" for c in text) else text
+    return f"{'+' if round(value, digits) > 0 else ''}{number(value, digits)}"
 
 
 def difference(value: float) -> str:
@@ -43,11 +42,7 @@ def share(value: float) -> str:
 
 def significant(value: float, digits: int = 2) -> str:
     """A positive number to `digits` significant digits without an exponent: 0.037, 1.2, 5,900."""
-    if value == 0:
-        return "0"
-    rounded = float(f"{value:.{digits}g}")
-    decimals = max(0, digits - len(f"{int(abs(rounded))}")) if abs(rounded) >= 1 else _small_decimals(rounded, digits)
-    return number(rounded, decimals)
+    return f"{Decimal(f'{value:#.{digits}g}'):,f}" if value else "0"
 
 
 def times(factor: float) -> str:
@@ -120,11 +115,6 @@ def moment(text: str) -> str:
 def sentence(text: str) -> str:
     """`text` with its first letter as a capital."""
     return text[:1].upper() + text[1:]
-
-
-def _small_decimals(value: float, digits: int) -> int:
-    exponent = f"{abs(value):e}".split("e")[1]
-    return -int(exponent) + digits - 1
 
 
 @dataclass(frozen=True)

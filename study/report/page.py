@@ -1,7 +1,6 @@
 """The report: a results directory becomes one HTML file that needs nothing else."""
 
 import functools
-from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
@@ -15,13 +14,12 @@ from study.report.explanation import Explanation
 from study.report.parts import theme
 from study.report.parts.figure import Figure
 from study.report.parts.labels import ordered_labels
-from study.report.parts.section import Section
 from study.report.payload import embedded, payload
 from study.report.results import Results, read_results
 from study.report.sections import sections
 from study.report.sections.methods import cited
 from study.report.sureness import sureness
-from study.report.verdict import Verdict, verdict
+from study.report.verdict import verdict
 
 ASSETS = Path(__file__).parent / "assets"
 
@@ -43,39 +41,29 @@ def build(
         StudyError: a result file is missing or damaged.
     """
     results = read_results(results_dir)
+    page, drawn = render(results, explain)
     target = Path(out) if out else results.folder / "report.html"
-    conclusion, parts = _content(results, explain)
-    files.write_text(target, _page(results, conclusion, parts))
+    files.write_text(target, page)
     if figures is not None:
-        pictures.save([] if results.interim else _figures(parts), figures)
+        pictures.save([] if results.interim else drawn, figures)
     return target
 
 
-def render(results: Results, explain: Explanation | None = None) -> str:
-    """The page as HTML.
+def render(results: Results, explain: Explanation | None = None) -> tuple[str, list[Figure]]:
+    """The page as HTML, and its figures.
 
     Raises:
         StudyError: a result file is of another version and lacks what the page shows.
     """
-    return _page(results, *_content(results, explain))
-
-
-def _content(results: Results, explain: Explanation | None) -> tuple[Verdict, list[Section]]:
     try:
         conclusion = verdict(results, explain)
         with debug_mode(False):  # the tests validate every specification; here it would take as long as all the rest
-            return conclusion, sections(results, conclusion, explain)
+            parts = sections(results, conclusion, explain)
     except KeyError as error:
         raise StudyError(
             f"{results.folder}: a result file has no {error}, which this version reads; make the results again"
         ) from error
-
-
-def _figures(parts: Iterable[Section]) -> list[Figure]:
-    return [item for part in parts for item in part.items if isinstance(item, Figure)]
-
-
-def _page(results: Results, conclusion: Verdict, parts: list[Section]) -> str:
+    figures = [item for part in parts for item in part.items if isinstance(item, Figure)]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS),
         autoescape=jinja2.select_autoescape(("html", "j2")),
@@ -83,15 +71,15 @@ def _page(results: Results, conclusion: Verdict, parts: list[Section]) -> str:
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
-    return environment.get_template("template.html.j2").render(
+    page = environment.get_template("template.html.j2").render(
         results=results,
         verdict=conclusion,
         sureness=sureness(results, conclusion),
         sections=parts,
         works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text),
         positions={label: i for i, label in enumerate(ordered_labels(results))},
-        blocks=_blocks(results),
-        data=embedded(payload(results, _figures(parts))),
+        blocks=results.runs[results.block].factorize(sort=True)[1] if results.block else (),
+        data=embedded(payload(results, figures)),
         swatch=theme.swatch,
         is_figure=lambda item: isinstance(item, Figure),
         palette=theme.stylesheet(),
@@ -99,17 +87,10 @@ def _page(results: Results, conclusion: Verdict, parts: list[Section]) -> str:
         script=(ASSETS / "page.js").read_text(encoding="utf-8"),
         library=library(),
     )
+    return page, figures
 
 
 @functools.cache
 def library() -> str:
     """Vega, Vega-Lite and vega-embed as one script."""
     return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
-
-
-def _blocks(results: Results) -> list[str]:
-    """The names of the blocks, in order."""
-    if results.block is None:
-        return []
-    values = results.runs[results.block].unique().tolist()
-    return [str(value) for value in sorted(values, key=lambda v: (isinstance(v, str), v))]

@@ -15,7 +15,7 @@ def payload(results: Results, figures: list[Figure]) -> dict[str, Any]:
     """All that the script needs, as plain values."""
     tables = {name: table for figure in figures for name, table in figure.data.items()}
     runs = results.runs
-    tables["runs_table"] = runs[[column for column in runs if not _binary(runs[column])]]
+    tables["runs_table"] = runs[[name for name in runs if pd.api.types.infer_dtype(runs[name]) != "bytes"]]
     return {
         "name": results.name,
         "drawing": DRAWING,
@@ -54,20 +54,10 @@ def columnar(table: pd.DataFrame) -> dict[str, Any]:
     return columns
 
 
-def records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """The table as one object a row."""
-    columns = {str(name): _plain(table[name]) for name in table.columns}
-    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
-
-
-def _binary(column: pd.Series) -> bool:
-    return column.dtype == object and bool(column.map(lambda value: isinstance(value, bytes)).any())
-
-
 def _plain(column: pd.Series) -> list[Any]:
     """The values as JSON knows them: None for what is missing or not finite."""
     if pd.api.types.is_bool_dtype(column) or pd.api.types.is_integer_dtype(column):
         return column.tolist()
     if pd.api.types.is_float_dtype(column):
         return [float(v) if np.isfinite(v) else None for v in column.to_numpy(dtype=float)]
-    return [None if v is None or (isinstance(v, float) and np.isnan(v)) else str(v) for v in column.tolist()]
+    return [None if pd.isna(v) else str(v) for v in column]

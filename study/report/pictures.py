@@ -1,17 +1,20 @@
 """Figures as files for papers and slides: light, opaque, with fonts that every system has, at a width fit for print."""
 
+import json
 import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import vl_convert
 
 from study import files
 from study.report.parts import theme
 from study.report.parts.figure import STILL, Figure, Panel, laid_out
-from study.report.payload import records
+
+SIZE = re.compile(r' (?:width|height)="([\d.]+)"')
 
 
 def save(figures: Iterable[Figure], folder: Path) -> None:
@@ -31,13 +34,12 @@ def save(figures: Iterable[Figure], folder: Path) -> None:
 
 def drawn(figure: Figure) -> str:
     """The figure as SVG, its panels side by side."""
-    data = {name: records(table) for name, table in figure.data.items()}
+    data = {name: _records(table) for name, table in figure.data.items()}
     panels = next(iter(figure.variants.values()))
     images = [vl_convert.vegalite_to_svg(_printed(panel, data)) for panel in panels]
     if len(images) == 1:
         return images[0]
-    found = [re.findall(r' (?:width|height)="([\d.]+)"', image)[:2] for image in images]
-    sizes = [[math.ceil(float(size)) for size in pair] for pair in found]
+    sizes = [[math.ceil(float(size)) for size in SIZE.findall(image)[:2]] for image in images]
     width, height = sum(size[0] for size in sizes), max(size[1] for size in sizes)
     left, parts = 0, [f'<rect width="{width}" height="{height}" fill="{theme.LIGHT["paper"]}"/>']
     for image, size in zip(images, sizes, strict=True):
@@ -49,11 +51,14 @@ def drawn(figure: Figure) -> str:
     )
 
 
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    return json.loads(table.to_json(orient="records", double_precision=15))
+
+
 def _printed(panel: Panel, data: dict[str, Any]) -> dict[str, Any]:
     """The panel's specification with its data, at its width in print."""
-    spec = laid_out(panel, panel.printed)
+    spec = laid_out(panel, panel.printed) | {"config": theme.export_config()}
     spec["datasets"] = spec.get("datasets", {}) | data
-    spec["config"] = theme.export_config()
     spec["params"] = [one | {"value": True} if one["name"] == STILL else one for one in spec["params"]]
     if panel.title:
         spec["title"] = {"text": panel.title, "anchor": "start", "fontSize": 13}

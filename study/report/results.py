@@ -57,6 +57,11 @@ def level_key(value: object) -> str:
         return text
 
 
+def known(rows: Sequence[Row], scale: str) -> list[Row]:
+    """The contrasts on a scale that have an estimate."""
+    return [row for row in rows if row["scale"] == scale and row["estimate"] is not None]
+
+
 @dataclass(frozen=True)
 class Factor:
     """A factor as the reader sees it. `levels` are keys (see `level_key`), `labels` the words for them."""
@@ -219,12 +224,10 @@ class Results:
 
     def cell_grid(self) -> list[dict[str, str]]:
         """The combinations of the other factors' levels, in the design's order."""
-        return [
-            dict(zip([f.name for f in self.others], levels, strict=True))
-            for levels in product(*[f.levels for f in self.others])
-        ]
+        names = [factor.name for factor in self.others]
+        return [dict(zip(names, levels, strict=True)) for levels in product(*(f.levels for f in self.others))]
 
-    def cell_label(self, cell: Row) -> str:
+    def cell_label(self, cell: Mapping[Any, Any]) -> str:
         """The words for a combination of the other factors' levels."""
         return " · ".join(f.words(cell[f.name]) for f in self.others if f.name in cell) or "all runs"
 
@@ -243,22 +246,22 @@ def read_results(folder: Path | str) -> Results:
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"{folder}: no such results directory; give the folder that holds analysis/")
-    path = _file(folder, "analysis")
-    analysis = _object(path, ANALYSIS)
+    analysis = _file(folder, "analysis", dict, ANALYSIS)
     if analysis is None:
         raise StudyError(
             f"{folder}: found no analysis/analysis.json, which says what was analysed; run the analysis first "
             "(study analyze)"
         )
-    _require(path, "the plan", analysis["plan"], PLAN)
-    _require(path, "the outcome", analysis["outcome"], OUTCOME)
+    for part, keys in (("plan", PLAN), ("outcome", OUTCOME)):
+        _require(_path(folder, "analysis"), f"the {part}", analysis[part], keys)
     # A study has its whole table; of another table there are the columns that were analysed.
-    tables = (folder / "runs.parquet", folder / "analysis" / "runs.parquet")
-    runs = next((table for table in map(read_table, tables) if table is not None), None)
+    runs = read_table(folder / "runs.parquet")
+    if runs is None:
+        runs = read_table(folder / "analysis" / "runs.parquet")
     if runs is None:
         raise StudyError(f"{folder}: found no runs.parquet; run the analysis again (study analyze)")
     design = read_json(folder / "design.json", dict) or {}
-    objects = {name: _object(_file(folder, name), keys) for name, keys in OBJECTS.items()}
+    objects = {name: _file(folder, name, dict, keys) for name, keys in OBJECTS.items()}
     factors = _factors(design, analysis)
     return Results(
         folder=folder,
@@ -272,15 +275,33 @@ def read_results(folder: Path | str) -> Results:
         provenance=read_json(folder / "provenance.json", dict) or {},
         runs=runs,
         curves=read_table(folder / "curves.parquet"),
-        lists={name: _rows(_file(folder, name), keys) for name, keys in LISTS.items()},
+        lists={name: _file(folder, name, list, keys) or () for name, keys in LISTS.items()},
         objects={name: value for name, value in objects.items() if value is not None},
     )
 
 
-def _file(folder: Path, name: str) -> Path:
+def _path(folder: Path, name: str) -> Path:
     """A result lies in analysis/ of a study, or in the folder itself."""
     inner = folder / "analysis" / f"{name}.json"
     return inner if inner.exists() else folder / f"{name}.json"
+
+
+def _file(folder: Path, name: str, kind: type, keys: set[str]) -> Any:
+    """A result that is an object with `keys`, or a list of them; None if there is no file."""
+    path = _path(folder, name)
+    value = read_json(path, kind)
+    if isinstance(value, list):
+        for position, row in enumerate(value, start=1):
+            _require(path, f"row {position}", row, keys)
+    elif value is not None:
+        _require(path, "the file", value, keys)
+    return value
+
+
+def _require(path: Path, what: str, value: object, keys: set[str]) -> None:
+    lacking = keys - set(value if isinstance(value, dict) else ())
+    if lacking:
+        raise StudyError(f"{path}: {what} lacks {', '.join(sorted(lacking))}; remove the file and make it again")
 
 
 def _factors(design: Row, analysis: Row) -> tuple[Factor, ...]:
@@ -317,26 +338,6 @@ def read_json(path: Path, kind: type) -> Any:
     if value is not None and not isinstance(value, kind):
         raise StudyError(f"{path}: found a {type(value).__name__}, expected a {kind.__name__}; make it again")
     return value
-
-
-def _rows(path: Path, keys: set[str]) -> Sequence[Row]:
-    rows = read_json(path, list) or []
-    for position, row in enumerate(rows):
-        _require(path, f"row {position + 1}", row, keys)
-    return rows
-
-
-def _object(path: Path, keys: set[str]) -> Row | None:
-    value = read_json(path, dict)
-    if value is not None:
-        _require(path, "the file", value, keys)
-    return value
-
-
-def _require(path: Path, what: str, value: object, keys: set[str]) -> None:
-    found = set(value) if isinstance(value, dict) else set()
-    if keys - found:
-        raise StudyError(f"{path}: {what} lacks {', '.join(sorted(keys - found))}; remove the file and make it again")
 
 
 def read_table(path: Path) -> pd.DataFrame | None:

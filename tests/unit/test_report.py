@@ -24,7 +24,7 @@ from study.report.page import build, render
 from study.report.parts import theme
 from study.report.parts.axes import error_axis, ratio_ticks, whole_ticks
 from study.report.parts.figure import Figure
-from study.report.payload import columnar, embedded, records
+from study.report.payload import columnar, embedded
 from study.report.pictures import drawn
 from study.report.results import level_key, read_results
 from study.report.sections import Section, sections
@@ -80,7 +80,7 @@ class Elements(HTMLParser):
 
 def shown(folder: Path) -> str:
     """The page of the built-in trainer's results."""
-    return render(read_results(folder), MnistExplanation(folder))
+    return render(read_results(folder), MnistExplanation(folder))[0]
 
 
 def parts(folder: Path) -> dict[str, Section]:
@@ -153,7 +153,7 @@ def titled(spec: dict, channel: str) -> bool:
 
 def test_every_specification_is_valid_and_compiles(small: Path) -> None:
     for figure in figures(small).values():
-        data = {name: records(table.head(20)) for name, table in figure.data.items()}
+        data = {name: json.loads(table.head(20).to_json(orient="records")) for name, table in figure.data.items()}
         for panels in figure.variants.values():
             for panel in panels:
                 spec = {**panel.spec, "datasets": panel.spec.get("datasets", {}) | data}
@@ -211,7 +211,7 @@ def test_the_study_without_optional_files_is_a_page_without_their_sections(copy:
             path.unlink()
     for name in ("mechanism.json", "provenance.json", "curves.parquet", "statistics_gap.parquet", "runs.parquet"):
         (copy / name).unlink()
-    page_ = render(read_results(copy))
+    page_, _ = render(read_results(copy))
     assert set(payload(page_)["figures"]) == {"effects", "runs"}
     assert "Verdict" in page_
 

@@ -121,13 +121,13 @@ class Page(HTMLParser):
 def page(tmp_path_factory: pytest.TempPathFactory) -> Page:
     """A study of counts with two other factors, in which arms collapse and a learning rate is tuned."""
     folder = write_results(tmp_path_factory.mktemp("numbers"), Scenario(seeds=6, epochs=3, lr=(1e-3, 5e-3)))
-    return Page(folder, render(read_results(folder), MnistExplanation(folder)))
+    return Page(folder, render(read_results(folder), MnistExplanation(folder))[0])
 
 
 @pytest.fixture(scope="module")
 def sequential(tmp_path_factory: pytest.TempPathFactory) -> Page:
     folder = write_results(tmp_path_factory.mktemp("numbers"), SEQUENTIAL)
-    return Page(folder, render(read_results(folder), MnistExplanation(folder)))
+    return Page(folder, render(read_results(folder), MnistExplanation(folder))[0])
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,7 @@ def numeric(tmp_path_factory: pytest.TempPathFactory) -> Page:
     options = ["--factor=arm", "--factor=size", "--block=seed", "--response=loss", "--better=lower", "--control=arm=a"]
     more = ["--margin=0.05", "--negative-control=again", f"--out={folder}"]
     assert main(["analyze", str(folder / "table.csv"), *options, *more]) == 0
-    return Page(folder, render(read_results(folder)))
+    return Page(folder, render(read_results(folder))[0])
 
 
 def fixed(value: float, digits: int, sign: bool = False) -> str:

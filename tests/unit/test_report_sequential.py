@@ -70,7 +70,7 @@ def test_settled_contrasts_have_fewer_runs_and_nothing_is_called_missing(folder:
 
 
 def test_the_page_tells_the_path_the_costs_and_what_does_not_hold(results: Results) -> None:
-    page = render(results)
+    page, _ = render(results)
     assert "When was it settled?" in page
     assert "no more seeds" in page
     assert "read them as a description" in page
@@ -93,4 +93,4 @@ def test_a_fixed_study_has_no_such_section(tmp_path: Path) -> None:
     fixed = read_results(write_results(tmp_path / "fixed", Scenario(seeds=4, epochs=2, dropout=(0.0,), lr=(1e-3,))))
     assert sequential.path(fixed) is None
     assert sequential.settled(fixed) is None
-    assert "When was it settled?" not in render(fixed)
+    assert "When was it settled?" not in render(fixed)[0]

@@ -16,9 +16,9 @@ def error_axis(percent: Sequence[float]) -> dict[str, Any]:
     Returns keyword arguments of an Altair channel. `percent` are the errors to be shown, all above 0.
     """
     low, high = _widened(min(percent), max(percent))
-    ticks = [tick for tick in _one_two_five(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
+    ticks = [tick for tick in _round(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
     if len(ticks) < 3:
-        ticks = _even(low, high)
+        ticks = _even(low, high, 5)
     label = "format(100 - datum.value, '~r') + '\u202f%'"
     return {
         "scale": alt.Scale(type="log", domain=[low, high], reverse=True, nice=False, clamp=True),
@@ -54,7 +54,7 @@ def ratio_axis(low: float, high: float, *, most: int = 7) -> dict[str, Any]:
 def positive_axis(low: float, high: float) -> dict[str, Any]:
     """Scale and axis for a positive quantity on a log scale with round ticks."""
     low, high = _widened(low, high)
-    ticks = thinned(_one_two_five(low, high), low, high, 9)
+    ticks = thinned(_round(low, high), low, high, 9)
     return {
         "scale": alt.Scale(type="log", domain=[low, high], nice=False),
         "axis": _axis(values=ticks, labelExpr="format(datum.value, ',~r')"),
@@ -102,20 +102,15 @@ def epochs(last: int) -> alt.X:
 
 def whole_ticks(low: int, high: int, most: int = 6) -> list[int]:
     """Round whole numbers from `low` to `high`, at most `most`."""
-    step = next(s * 10**k for k in range(10) for s in (1, 2, 5) if (high - low) / (s * 10**k) <= most - 1)
-    return list(range(math.ceil(low / step) * step, high + 1, step))
+    return [int(tick) for tick in _even(low, high, most - 1, finest=1.0)]
 
 
 def ratio_ticks(low: float, high: float, most: int = 7) -> list[float]:
     """Round factors between `low` and `high`, 1 always among them, at most about `most`."""
     decades = math.log10(high / low)
-    if decades > 3:
-        steps = [10.0**k for k in range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)]
-        return thinned([step for step in steps if low <= step <= high], low, high, most, keep=1.0)
-    if decades > 0.6:
-        return thinned(_one_two_five(low, high), low, high, most, keep=1.0)
-    step = next(s for s in (0.01, 0.02, 0.05, 0.1, 0.2, 0.5) if (high - low) / s <= most)
-    return [round(k * step, 2) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    if decades <= 0.6:
+        return _even(low, high, most, finest=0.01)
+    return thinned(_round(low, high, (1,) if decades > 3 else (1, 2, 5)), low, high, most, keep=1.0)
 
 
 def thinned(ticks: Sequence[float], low: float, high: float, most: int, keep: float | None = None) -> list[float]:
@@ -142,13 +137,15 @@ def _widened(low: float, high: float) -> tuple[float, float]:
     return low / room, high * room
 
 
-def _even(low: float, high: float) -> list[float]:
-    """Some four evenly spaced round numbers between `low` and `high`, of the same order of magnitude."""
-    size = 10.0 ** math.floor(math.log10((high - low) / 4))
-    step = next(s * size for s in (1, 2, 5, 10) if (high - low) / (s * size) <= 5)
+def _even(low: float, high: float, most: int, finest: float = 0.0) -> list[float]:
+    """Evenly spaced round numbers from `low` to `high`: as many as make `most` steps or fewer, of `finest` or more."""
+    least = max((high - low) / most, finest)
+    size = 10.0 ** math.floor(math.log10(least))
+    step = next(factor * size for factor in (1, 2, 5, 10) if factor * size >= least)
     return [round(k * step, 10) for k in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
-def _one_two_five(low: float, high: float) -> list[float]:
+def _round(low: float, high: float, factors: Sequence[int] = (1, 2, 5)) -> list[float]:
+    """The multiples of powers of 10 by `factors` from `low` to `high`."""
     exponents = range(math.floor(math.log10(low)) - 1, math.ceil(math.log10(high)) + 1)
-    return [m * 10.0**e for e in exponents for m in (1.0, 2.0, 5.0) if low <= m * 10.0**e <= high]
+    return [factor * 10.0**e for e in exponents for factor in factors if low <= factor * 10.0**e <= high]

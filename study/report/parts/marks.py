@@ -73,9 +73,9 @@ def interval_rows(
     ]
 
 
-def vertical(at: float, style: str = "zero") -> alt.Chart:
+def vertical(at: float) -> alt.Chart:
     """A vertical rule through the whole plot."""
-    return alt.Chart(alt.InlineData(values=[{"at": at}])).mark_rule(style=style).encode(x=alt.X("at:Q"))
+    return alt.Chart(alt.InlineData(values=[{"at": at}])).mark_rule(style="zero").encode(x=alt.X("at:Q"))
 
 
 def horizontal(at: float) -> alt.Chart:
@@ -104,6 +104,6 @@ def small_multiples(chart: alt.LayerChart, by: str, order: Sequence[str], data: 
     return faceted.resolve_scale(**resolve) if resolve else faceted
 
 
-def _haloed(base: alt.Chart, *, style: str = "label", **look: Any) -> list[alt.Chart]:
+def _haloed(base: alt.Chart, *, style: str = "text", **look: Any) -> list[alt.Chart]:
     """Text on a halo of the paper's colour, so that rules and bands behind it do not cross the words."""
     return [base.mark_text(style=name, baseline="middle", **look) for name in ("halo", style)]

@@ -77,49 +77,28 @@ def _properties(palette: dict[str, str]) -> str:
 
 
 def _config(colour: Callable[[str], str], font: str) -> dict[str, Any]:
-    text = {"labelColor": colour("soft"), "titleColor": colour("ink"), "labelFontSize": 12, "titleFontSize": 12}
+    ink, soft, rule, paper = map(colour, ("ink", "soft", "rule", "paper"))
+    text = {"labelColor": soft, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12}
+    lines = {"domainColor": rule, "tickColor": rule, "gridColor": colour("grid")}
+    header = {"labelColor": ink, "labelFontSize": 12, "labelFontWeight": 600, "labelAnchor": "start", "labelPadding": 6}
     return {
         "font": font,
         "background": "transparent",
         "padding": {"left": 2, "right": 10, "top": 4, "bottom": 2},
         "view": {"stroke": None},
-        "axis": {
-            **text,
-            "titleFontWeight": "normal",
-            "titlePadding": 8,
-            "domainColor": colour("rule"),
-            "tickColor": colour("rule"),
-            "gridColor": colour("grid"),
-            "labelPadding": 4,
-        },
-        "header": {
-            **text,
-            "labelColor": colour("ink"),
-            "labelFontWeight": 600,
-            "labelAnchor": "start",
-            "labelPadding": 6,
-            "title": None,
-            "labelLimit": 340,
-        },
+        "axis": text | lines | {"titleFontWeight": "normal", "titlePadding": 8, "labelPadding": 4},
+        "header": header,
         "facet": {"spacing": GAP},
         "range": {"category": [colour(name) for name in SERIES], "symbol": list(SHAPES)},
-        "mark": {"color": colour("soft")},
-        "rule": {"color": colour("soft")},
-        "tick": {"color": colour("ink")},
-        "text": {"fontSize": 12, "color": colour("ink"), "font": font},
+        "mark": {"color": soft},
+        "rule": {"color": soft},
+        "text": {"fontSize": 12, "color": ink},
         "style": {
-            "label": {"color": colour("ink"), "fontSize": 12},
-            "value": {"color": colour("soft"), "fontSize": 12},
-            "halo": {
-                "color": colour("paper"),
-                "stroke": colour("paper"),
-                "strokeWidth": 8,
-                "strokeJoin": "round",
-                "fontSize": 12,
-            },
-            "band": {"color": colour("band"), "opacity": 1},
-            "zero": {"color": colour("soft"), "strokeWidth": 1.2, "opacity": 1},
-            "median": {"color": colour("ink"), "opacity": 1},
+            "value": {"color": soft},
+            "halo": {"color": paper, "stroke": paper, "strokeWidth": 8, "strokeJoin": "round"},
+            "band": {"color": colour("band")},
+            "zero": {"color": soft, "strokeWidth": 1.2},
+            "median": {"color": ink, "opacity": 1},
         },
     }
 

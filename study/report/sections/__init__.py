@@ -23,20 +23,21 @@ from study.report.verdict import Verdict
 
 def sections(results: Results, verdict: Verdict, explain: Explanation | None = None) -> list[Section]:
     """The page after the verdict, in reading order, without the sections that have nothing to show."""
+    compared = bool(verdict.arms)
     found = [
-        effects.section(results, verdict),
-        sequential.section(results, verdict),
-        luck.section(results, verdict),
-        runs.section(results, verdict),
+        effects.section(results) if compared else None,
+        sequential.section(results) if compared else None,
+        luck.section(results, verdict.fallen) if compared else None,
+        runs.section(results),
         explain.section(results) if explain else None,
-        epochs.section(results, verdict),
-        interactions.section(results, verdict),
-        methods_compared.section(results, verdict),
-        collapse.section(results, verdict),
-        cells.section(results, verdict),
-        checks.section(results, verdict),
-        planning.section(results, verdict),
+        epochs.section(results, compared),
+        interactions.section(results) if compared else None,
+        methods_compared.section(results) if compared else None,
+        collapse.section(results, compared),
+        cells.section(results),
+        checks.section(results) if compared else None,
+        planning.section(results) if compared else None,
         methods.section(results, explain.methods(results) if explain else ()),
-        provenance.section(results, verdict),
+        provenance.section(results),
     ]
     return [section for section in found if section is not None]

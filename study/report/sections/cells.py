@@ -7,10 +7,9 @@ from study.report.parts.labels import ordered_levels
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Group, Table, entries
 from study.report.results import Results, level_key
-from study.report.verdict import Verdict
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
+def section(results: Results) -> Section | None:
     return made("cells", "All cells in numbers", [cells(results)])
 
 
@@ -18,16 +17,13 @@ def cells(results: Results) -> Table:
     """Every cell of the design, by arm."""
     response = results.response
     show, focus = response.value, results.focus.name
+    unit = f",{response.difference_unit}" if response.difference_unit else ""
     columns = (
         Column("Cell", lambda r: results.cell_label(r["levels"]), words=True),
         Column("Runs", itemgetter("runs"), wide=True),
         Column("Median", lambda r: optional(r["median"], show)),
         Column("Mean", lambda r: optional(r["mean"], show), wide=True),
-        Column(
-            f"SD{response.difference_unit and f',{response.difference_unit}'}",
-            lambda r: optional(r["sd"], response.spread),
-            wide=True,
-        ),
+        Column(f"SD{unit}", lambda r: optional(r["sd"], response.spread), wide=True),
         Column("Lowest", lambda r: optional(r["min"], show)),
         Column("Highest", lambda r: optional(r["max"], show)),
         Column("Collapsed", itemgetter("collapsed")),

@@ -13,12 +13,9 @@ from study.report.parts.marks import arm_colour, plain_shape, small_multiples, t
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results
-from study.report.verdict import Verdict
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     items = (tests(results), quantiles(results), influence(results), missing(results), negative_control(results))
     return made("checks", "Checks", items, [_summary(results)])
 
@@ -28,7 +25,6 @@ def tests(results: Results) -> Table | None:
     found = results.found("diagnostics")
     if not found:
         return None
-    block = results.unit
     rows = []
     levene, shapiro = (found.get(key) or {} for key in ("levene", "shapiro"))
     if levene.get("p") is not None:
@@ -37,22 +33,15 @@ def tests(results: Results) -> Table | None:
     if shapiro.get("p") is not None:
         value = f"W {number(shapiro['statistic'], 3)}, p {p_value(shapiro['p'])}"
         rows.append(("Normal residuals", value, "Shapiro and Wilk"))
-    pairing, influence = found["pairing"] or (), found["influence"] or ()
-    by = "variance of the difference against unpaired runs"
-    rows += [
-        (f"Pairing, {results.arm(row['level'])}", number(row["variance_ratio"], 2), by)
-        for row in pairing
-        if row["variance_ratio"] is not None
-    ]
-    rows += [
-        (
-            f"Influence, {results.arm(row['level'])}",
-            f"{number(row['largest_change'], 2)} SE" + (", the sign turns" if row["sign_changes"] else ""),
-            f"largest change without one {block} ({row['largest_block']})",
-        )
-        for row in influence
-        if row["largest_change"] is not None
-    ]
+    for row in found["pairing"] or ():
+        if row["variance_ratio"] is not None:
+            by = "variance of the difference against unpaired runs"
+            rows.append((f"Pairing, {results.arm(row['level'])}", number(row["variance_ratio"], 2), by))
+    for row in found["influence"] or ():
+        if row["largest_change"] is not None:
+            value = f"{number(row['largest_change'], 2)} SE" + (", the sign turns" if row["sign_changes"] else "")
+            by = f"largest change without one {results.unit} ({row['largest_block']})"
+            rows.append((f"Influence, {results.arm(row['level'])}", value, by))
     rows.append(("Seeding", found["seeding"]["in_words"], "repeated weights, predictions or outcomes"))
     columns = (
         Column("Check", itemgetter(0), words=True),
@@ -71,27 +60,22 @@ def quantiles(results: Results) -> Figure | None:
     if not found:
         return None
     frame = pd.DataFrame(
-        [
-            {"arm": results.arm(arm["level"]), "normal": x, "residual": y}
-            for arm in found
-            for x, y in zip(arm["theoretical"], arm["observed"], strict=True)
-        ]
+        {"arm": results.arm(arm["level"]), "normal": x, "residual": y}
+        for arm in found
+        for x, y in zip(arm["theoretical"], arm["observed"], strict=True)
     )
-    ends = [float(frame["normal"].min()), float(frame["normal"].max())]
-    diagonal = pd.DataFrame({"normal": ends, "residual": ends})
+    diagonal = [{"normal": end, "residual": end} for end in (frame["normal"].min(), frame["normal"].max())]
     axis = alt.Axis(tickCount=4, ticks=False, grid=False, labelFlush=False)
     x = alt.X("normal:Q", title="Normal quantile", axis=axis)
     y = alt.Y("residual:Q", title="Residual, in its SD", axis=axis)
-    line = alt.Chart(alt.InlineData(values=diagonal.to_dict("records"))).mark_line(style="zero", strokeWidth=1.2)
+    line = alt.Chart(alt.InlineData(values=diagonal)).mark_line(style="zero", strokeWidth=1.2)
     layers = alt.layer(
         line.encode(x=x, y=y),
         alt.Chart().mark_point(filled=True, size=16, opacity=0.8).encode(x=x, y=y, color=arm_colour(results)),
     ).properties(height=170)
     chart = small_multiples(layers, "arm", arms_of(results, frame), "quantiles")
     worst = frame.loc[frame["residual"].abs().groupby(frame["arm"]).idxmax()]
-    words = [
-        f"{arm}: largest residual {number(y, 1)} SD" for arm, y in zip(worst["arm"], worst["residual"], strict=True)
-    ]
+    words = [f"{r['arm']}: largest residual {number(r['residual'], 1)} SD" for r in worst.to_dict("records")]
     return Figure(
         key="quantiles",
         title="Are the residuals normal?",
@@ -108,13 +92,14 @@ def quantiles(results: Results) -> Figure | None:
 def influence(results: Results) -> Figure | None:
     """Each contrast without each block, and without each cell."""
     response = results.response
+    unit = "" if results.counts else response.difference_unit
     without = (f"without one {results.block}", "without one cell")
     table = []
     for arm in results.found("diagnostics").get("influence") or ():
-        rows = [(without[0], str(r["block"]), r["estimate"]) for r in arm["blocks"]]
-        rows += [(without[1], results.cell_label(r["levels"]), r["estimate"]) for r in arm["cells"]]
-        for kind, what, estimate in rows:
-            words = response.effect(estimate) + ("" if results.counts else response.difference_unit)
+        blocks = [(without[0], str(row["block"]), row["estimate"]) for row in arm["blocks"]]
+        cells = [(without[1], results.cell_label(row["levels"]), row["estimate"]) for row in arm["cells"]]
+        for kind, what, estimate in blocks + cells:
+            words = f"{response.effect(estimate)}{unit}"
             about = {"left_out": kind, "which": what, "effect": response.drawn(estimate), "words": words}
             table.append({"arm": results.arm(arm["level"]), **about})
     if not table:  # of two blocks and one cell, none can be spared
@@ -123,26 +108,27 @@ def influence(results: Results) -> Figure | None:
     arms = arms_of(results, frame)
     shown = [kind for kind in without if kind in set(frame["left_out"])]
     tips = {"left_out:N": "contrast", "which:N": "left out", "words:N": "effect"}
-    points = alt.Chart().mark_point(filled=True, size=40, opacity=0.8)
-    layers = alt.layer(
-        points.encode(
+    points = (
+        alt.Chart()
+        .mark_point(filled=True, size=40, opacity=0.8)
+        .encode(
             x=alt.X("effect:Q", title=response.effect_title, **panel_axis(results.counts)),
             y=alt.Y("left_out:N", sort=shown, axis=None),
             color=arm_colour(results),
             shape=plain_shape("left_out", shown),
             tooltip=tooltip(tips),
         )
-    ).properties(height=70)
+    )
+    layers = alt.layer(points).properties(height=70)
     chart = small_multiples(layers, "arm", arms, "influence", x="independent")
-    reach = []
-    for name in arms:
-        mine = frame[frame["arm"] == name].sort_values("effect")
-        reach.append(f"{name}: {mine['words'].iloc[0]} to {mine['words'].iloc[-1]}")
+    lowest_first = frame.sort_values("effect")
+    reach = {name: list(lowest_first.loc[lowest_first["arm"] == name, "words"]) for name in arms}
+    ends = [f"{name}: {words[0]} to {words[-1]}" for name, words in reach.items()]
     return Figure(
         key="influence",
         title=f"Does it hang on one {results.block}, or on one cell?",
         caption=f"The contrast again without each {results.block} (upper row) and each cell (lower row) in turn.",
-        alternative=f"Lowest to highest when one is left out. {'; '.join(reach)}.",
+        alternative=f"Lowest to highest when one is left out. {'; '.join(ends)}.",
         variants={"": (grid(chart, 2, 260, legend="left_out"),)},
         data={"influence": frame},
         legend=plain_legend(shown),

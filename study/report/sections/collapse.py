@@ -13,47 +13,41 @@ from study.report.parts.marks import interval_rows
 from study.report.parts.section import Section, made
 from study.report.parts.table import Cell, Column, Table, plain
 from study.report.results import Results, Row, level_key
-from study.report.verdict import Verdict
 
 ROW_HEIGHT = 42
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if results.collapse is None:
+def section(results: Results, compared: bool) -> Section | None:
+    found = results.collapse
+    if found is None:
         return None
-    tests = comparisons(results) if verdict.arms else None
-    return made("collapse", "Collapse", (rates(results), by_cell(results), tests), [_counts(results)])
+    items = (rates(results, found), by_cell(results, found), comparisons(results, found) if compared else None)
+    return made("collapse", "Collapse", items, [_counts(results, found)])
 
 
-def rates(results: Results) -> Figure | None:
+def rates(results: Results, found: Row) -> Figure | None:
     """The share of collapsed runs by arm with exact intervals."""
-    rows = results.found("collapse").get("arms")
-    if not rows:
+    if not found["arms"]:
         return None
     frame = pd.DataFrame(
-        [
-            {
-                "arm": results.arm(r["level"]),
-                "rate": 100 * r["rate"],
-                "low": 100 * r["ci_low"],
-                "high": 100 * r["ci_high"],
-                "words": of(r["collapsed"], r["runs"]),
-                "short": of(r["collapsed"], r["runs"]),
-                "diverged": r["diverged"],
-                "interval": span(r["ci_low"], r["ci_high"], share),
-            }
-            for r in rows
-        ]
+        {
+            "arm": results.arm(row["level"]),
+            "rate": 100 * row["rate"],
+            "low": 100 * row["ci_low"],
+            "high": 100 * row["ci_high"],
+            "words": of(row["collapsed"], row["runs"]),
+            "short": of(row["collapsed"], row["runs"]),
+            "diverged": row["diverged"],
+            "interval": span(row["ci_low"], row["ci_high"], share),
+        }
+        for row in found["arms"]
     )
-    x = alt.X(
-        "rate:Q",
-        title="Collapsed runs, per cent of all",
-        scale=alt.Scale(domain=[0, 100], nice=False),
-        axis=alt.Axis(tickCount=5, domain=False, ticks=False),
-    )
-    tips = {"words:N": "collapsed", "interval:N": "interval", "diverged:Q": "of these diverged"}
-    ends, tips = ("low", "high"), {"arm:N": results.focus.title, **tips}
-    chart = alt.layer(*interval_rows(results, "collapse", arms_of(results, frame), x, ends, tips))
+    scale = alt.Scale(domain=[0, 100], nice=False)
+    axis = alt.Axis(tickCount=5, domain=False, ticks=False)
+    x = alt.X("rate:Q", title="Collapsed runs, per cent of all", scale=scale, axis=axis)
+    numbers = {"words:N": "collapsed", "interval:N": "interval", "diverged:Q": "of these diverged"}
+    tips = {"arm:N": results.focus.title} | numbers
+    chart = alt.layer(*interval_rows(results, "collapse", arms_of(results, frame), x, ("low", "high"), tips))
     words = [f"{r.arm}: {r.words} runs collapsed, interval {r.interval}" for r in frame.itertuples()]
     return Figure(
         key="collapse",
@@ -65,12 +59,11 @@ def rates(results: Results) -> Figure | None:
     )
 
 
-def by_cell(results: Results) -> Table | None:
+def by_cell(results: Results, found: Row) -> Table | None:
     """Collapsed runs: a cell a row, an arm a column; None if no run collapsed or there is one cell only."""
-    found = results.found("collapse").get("cells", ())
-    if not results.others or not any(row["collapsed"] for row in found):
+    if not results.others or not any(row["collapsed"] for row in found["cells"]):
         return None
-    counts = {tuple(level_key(row["levels"][f.name]) for f in results.factors): row for row in found}
+    counts = {tuple(level_key(row["levels"][f.name]) for f in results.factors): row for row in found["cells"]}
     columns = (
         Column("Cell", results.cell_label, words=True),
         *(Column(results.arm(level), partial(_share, counts=counts, level=level)) for level in ordered_levels(results)),
@@ -79,13 +72,12 @@ def by_cell(results: Results) -> Table | None:
     return plain("collapse", "Collapsed runs by cell", caption, columns, results.cell_grid(), broad=True)
 
 
-def comparisons(results: Results) -> Table | None:
+def comparisons(results: Results, found: Row) -> Table | None:
     """Whether an arm collapses more often than the control."""
-    found = results.found("collapse")
-    arms = {level_key(row["level"]): row for row in found.get("arms", ())}
+    arms = {level_key(row["level"]): row for row in found["arms"]}
     if not any(row["collapsed"] for row in arms.values()):
         return None
-    rows = [arms[level_key(row["level"])] | {"p": row["p_adjusted"]} for row in found["comparisons"]]
+    rows = [row | arms[level_key(row["level"])] for row in found["comparisons"]]
     block = results.block
     test = (
         f"exact, by flips of whole {block}s, which allow runs of one {block} to be alike"
@@ -96,7 +88,7 @@ def comparisons(results: Results) -> Table | None:
         arm_column(results),
         Column("Collapsed", lambda r: share(r["rate"])),
         Column("Interval", lambda r: span(r["ci_low"], r["ci_high"], share), wide=True),
-        Column("p, adjusted", lambda r: p_value(r["p"])),
+        Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )
     caption = f"Against {results.arm(results.control)}. p: {test}; adjusted by Holm."
     return plain("collapse-tests", "Do they collapse more often?", caption, columns, rows)
@@ -107,9 +99,9 @@ def _share(cell: dict[str, str], counts: Mapping[tuple[str, ...], Row], level: s
     return Cell("–") if here is None else Cell(f"{here['collapsed']}/{here['runs']}", here["rate"])
 
 
-def _counts(results: Results) -> str:
+def _counts(results: Results, found: Row) -> str:
     """How many runs collapsed, and what none at all still allows."""
-    arms = results.found("collapse")["arms"]
+    arms = found["arms"]
     fallen, runs, diverged = (sum(row[key] for row in arms) for key in ("collapsed", "runs", "diverged"))
     text = f"{of(fallen, runs)} runs collapsed" + (f", {diverged:,} of them by divergence." if diverged else ".")
     bounds = [f"{results.arm(row['level'])} {share(row['ci_high'])}" for row in arms if not row["collapsed"]]

@@ -1,42 +1,28 @@
 """How large is the difference? The contrasts with their intervals and the margin: overall, in cells, tuned, and on new
 images."""
 
-import math
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
 import altair as alt
+import numpy as np
 import pandas as pd
 
-from study.report.format import THIN, difference, interval, p_value, ratio, share, span, times, with_bounds
+from study.report.format import p_value, share
+from study.report.parts import marks
 from study.report.parts.axes import ratio_axis, signed_axis
 from study.report.parts.figure import Figure, grid, panel
+from study.report.parts.frames import differences, effects
 from study.report.parts.labels import arm_column, arm_legend, cell_order, columns
-from study.report.parts.marks import (
-    MARK,
-    arm_colour,
-    arm_shape,
-    dots,
-    interval_rows,
-    row,
-    row_labels,
-    row_words,
-    small_multiples,
-    tooltip,
-    vertical,
-)
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, Row, level_key
-from study.report.verdict import Verdict
+from study.report.results import Results, Row, known, level_key
 
 ROW_HEIGHT = 46
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     items = (overall(results), by_cell(results), scopes(results), tuned(results), choices(results))
     return made("effects", "How large is the difference?", items)
 
@@ -46,17 +32,18 @@ def overall(results: Results) -> Figure | None:
     frame = _frame(results, results.contrasts)
     if frame.empty:
         return None
+    control = results.arm(results.control)
     title = f"Difference in {results.response.name}" + (", near the margin" if results.margin else "")
     panels = [panel(_zoomed(results, frame, alt.NamedData("effects")), title, reserve=190)]
     data = {"effects": frame}
-    odds = _odds_frame(results)
-    if not odds.empty:
-        data["odds"] = odds
-        title = f"Odds of an error, as a multiple of {results.arm(results.control)}"
-        panels.append(panel(_ratios(results, odds), title, reserve=140))
+    ratios = _in_order(results, known(results.contrasts, "log_odds"))
+    if ratios:
+        odds = data["odds"] = effects(results, ratios)
+        odds["short"] = [results.response.effect(row["estimate"]) for row in ratios]
+        panels.append(panel(_ratios(results, odds), f"Odds of an error, as a multiple of {control}", reserve=140))
     return Figure(
         key="effects",
-        title=f"Difference from {results.arm(results.control)}, overall",
+        title=f"Difference from {control}, overall",
         caption=_caption(results, frame),
         alternative=_alternative(results, frame),
         variants={"": tuple(panels)},
@@ -71,7 +58,7 @@ def by_cell(results: Results) -> Figure | None:
         return None
     frame["words"] = frame["short"]
     cells = cell_order(results, frame["cell"])
-    chart = small_multiples(_zoomed(results, frame, alt.Undefined), "cell", cells, "cell_effects")
+    chart = marks.small_multiples(_zoomed(results, frame, alt.Undefined), "cell", cells, "cell_effects")
     return Figure(
         key="effects-by-cell",
         title="The same inside each cell",
@@ -109,11 +96,15 @@ def scopes(results: Results) -> Table | None:
     found = results.found("images")
     rows = [row for row in found.get("contrasts", ()) if (row.get("these_images") or {}).get("se") is not None]
     unit = results.unit
+
+    def bounds(row: Row) -> str:
+        return results.response.bounds(row["ci_low"], row["ci_high"])
+
     headings = (
         arm_column(results),
-        Column("Difference", lambda r: f"{difference(r['estimate_pp'])}{THIN}pp"),
-        Column("On these images", lambda r: _interval(r["these_images"]), wide=True),
-        Column("On new images too", lambda r: _interval(r["new_images_too"])),
+        Column("Difference", lambda r: results.response.difference(r["estimate_pp"])),
+        Column("On these images", lambda r: bounds(r["these_images"]), wide=True),
+        Column("On new images too", lambda r: bounds(r["new_images_too"])),
         Column("p, new images", lambda r: p_value(r["new_images_too"]["p"]), wide=True),
         Column("Pairs better / worse", lambda r: _pairs(r["mcnemar"]), wide=True),
     )
@@ -162,34 +153,20 @@ def window(rows: Sequence[tuple[float, float | None, float | None]], margin: flo
 
 def _frame(results: Results, rows: Sequence[Row]) -> pd.DataFrame:
     """The known contrasts on the margin's scale, as drawn: cut off at the ends of the axis."""
-    rows = [r for r in rows if r["scale"] == results.difference_scale and r["estimate"] is not None]
+    rows = _in_order(results, known(rows, results.difference_scale))
     if not rows:
         return pd.DataFrame()
     low, high = window([(r["estimate"], r["ci_low"], r["ci_high"]) for r in rows], results.margin)
-    table = []
-    for r in rows:
-        bounds = results.response.bounds(r["ci_low"], r["ci_high"])
-        value = results.response.difference(r["estimate"])
-        known = r["ci_low"] is not None
-        table.append(
-            {
-                "cell": results.cell_label(r.get("cell", {})),
-                "arm": results.arm(r["level"]),
-                "difference": r["estimate"],
-                "low": r["ci_low"],
-                "high": r["ci_high"],
-                "verdict": r["verdict"],
-                "short": value,
-                "words": with_bounds(value, bounds),
-                "interval": bounds or "none",
-                "at": min(max(r["estimate"], low), high),
-                "from": min(max(r["ci_low"], low), high) if known else low,
-                "to": min(max(r["ci_high"], low), high) if known else low,
-                "drawn": known and r["ci_low"] < high and r["ci_high"] > low,
-                "place": "left" if r["estimate"] < low else "right" if r["estimate"] > high else "inside",
-            }
-        )
-    frame = _in_order(results, pd.DataFrame(table))
+    frame = differences(results, rows, "verdict")
+    frame["cell"] = [results.cell_label(r.get("cell", {})) for r in rows]
+    frame["short"] = frame["difference"].map(results.response.difference)
+    frame["interval"] = [results.response.bounds(r["ci_low"], r["ci_high"]) or "none" for r in rows]
+    frame["place"] = "inside"
+    frame.loc[frame["difference"] < low, "place"] = "left"
+    frame.loc[frame["difference"] > high, "place"] = "right"
+    for end, drawn in (("difference", "at"), ("low", "from"), ("high", "to")):
+        frame[drawn] = frame[end].astype(float).fillna(low).clip(low, high)
+    frame["drawn"] = frame["from"] < frame["to"]
     frame.attrs["window"] = (low, high)
     return frame
 
@@ -198,64 +175,38 @@ def _zoomed(results: Results, frame: pd.DataFrame, data: Any) -> alt.LayerChart:
     """The differences near the margin. `data` is undefined in small multiples, which have less room for words."""
     low, high = frame.attrs["window"]
     order = list(dict.fromkeys(frame["arm"]))
-    y, colour = row("arm", order), arm_colour(results)
+    y, colour = marks.row("arm", order), marks.arm_colour(results)
     hint = f" ({results.response.toward('right', 'left')})" if data is not alt.Undefined else ""
     scale = alt.Scale(domain=[low, high], nice=False)
     x = alt.X("at:Q", title=f"{results.response.difference_title}{hint}", scale=scale, axis=signed_axis())
     cell = {"cell:N": "cell"} if frame["cell"].nunique() > 1 else {}
     words = {"short:N": "difference", "interval:N": "interval", "verdict:N": "conclusion"}
-    tips = tooltip({"arm:N": results.focus.title, **cell, **words})
+    tips = marks.tooltip({"arm:N": results.focus.title, **cell, **words})
     base = alt.Chart(data)
     layers: list[Any] = []
     if results.margin:
         band = alt.Chart(alt.InlineData(values=[{"at": -results.margin, "end": results.margin}]))
         layers.append(band.mark_rect(style="band").encode(x=x, x2="end:Q"))
-    bars = base.transform_filter("datum.drawn").mark_rule(strokeWidth=3, yOffset=MARK, strokeCap="round")
-    layers += [vertical(0.0), bars.encode(x=alt.X("from:Q"), x2="to:Q", y=y, color=colour)]
-    points = dots(base.transform_filter("datum.place === 'inside'"), 110, yOffset=MARK)
-    layers.append(points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tips))
+    bars = base.transform_filter("datum.drawn").mark_rule(strokeWidth=3, yOffset=marks.MARK, strokeCap="round")
+    layers += [marks.vertical(0.0), bars.encode(x=alt.X("from:Q"), x2="to:Q", y=y, color=colour)]
+    points = marks.dots(base.transform_filter("datum.place === 'inside'"), 110, yOffset=marks.MARK)
+    layers.append(points.encode(x=x, y=y, color=colour, shape=marks.arm_shape(results), tooltip=tips))
     for side in ("left", "right"):
         beyond = base.transform_filter(f"datum.place === '{side}'")
-        layers.append(
-            dots(beyond, 120, yOffset=MARK, shape=f"triangle-{side}").encode(x=x, y=y, color=colour, tooltip=tips)
-        )
-    layers += [*row_labels(order, -MARK), *row_words(data, order, -MARK)]
+        arrows = marks.dots(beyond, 120, yOffset=marks.MARK, shape=f"triangle-{side}")
+        layers.append(arrows.encode(x=x, y=y, color=colour, tooltip=tips))
+    layers += [*marks.row_labels(order, -marks.MARK), *marks.row_words(data, order, -marks.MARK)]
     return alt.layer(*layers).properties(height=alt.Step(ROW_HEIGHT))
 
 
-def _odds_frame(results: Results) -> pd.DataFrame:
-    table = []
-    for r in results.contrasts:
-        if r["scale"] != "log_odds" or r["estimate"] is None:
-            continue
-        at = math.exp(r["estimate"])
-        low, high = (None if r[key] is None else math.exp(r[key]) for key in ("ci_low", "ci_high"))
-        table.append(
-            {
-                "arm": results.arm(r["level"]),
-                "ratio": at,
-                "low": low,
-                "high": high,
-                "from": at if low is None else low,
-                "to": at if high is None else high,
-                "short": ratio(at),
-                "words": with_bounds(ratio(at), span(low, high, times)),
-            }
-        )
-    return _in_order(results, pd.DataFrame(table)) if table else pd.DataFrame()
-
-
 def _ratios(results: Results, frame: pd.DataFrame) -> alt.LayerChart:
-    look = ratio_axis(frame["from"].min(), frame["to"].max())
+    ends = frame[["effect", "low", "high"]].to_numpy(dtype=float)
+    look = ratio_axis(float(np.nanmin(ends)), float(np.nanmax(ends)))
     look["scale"].reverse = True
-    x = alt.X("ratio:Q", title="Odds ratio of an error, log scale (right is better)", **look)
+    x = alt.X("effect:Q", title="Odds ratio of an error, log scale (right is better)", **look)
     tips = {"arm:N": results.focus.title, "words:N": "odds ratio"}
-    rows = interval_rows(results, "odds", list(frame["arm"]), x, ("from", "to"), tips)
-    return alt.layer(vertical(1.0), *rows).properties(height=alt.Step(ROW_HEIGHT))
-
-
-def _interval(row: Row) -> str:
-    return interval(row["ci_low"], row["ci_high"])
+    rows = marks.interval_rows(results, "odds", list(frame["arm"]), x, ("low", "high"), tips)
+    return alt.layer(marks.vertical(1.0), *rows).properties(height=alt.Step(ROW_HEIGHT))
 
 
 def _pairs(found: Row | None) -> str:
@@ -266,9 +217,8 @@ def _chosen(row: Row, level: str) -> str:
     return share(next((value for chosen, value in row["shares"].items() if level_key(chosen) == level), 0.0))
 
 
-def _in_order(results: Results, frame: pd.DataFrame) -> pd.DataFrame:
-    order = {label: position for position, label in enumerate(results.focus.labels)}
-    return frame.sort_values("arm", key=lambda arms: arms.map(order), kind="stable", ignore_index=True)
+def _in_order(results: Results, rows: Sequence[Row]) -> list[Row]:
+    return sorted(rows, key=lambda row: results.focus.levels.index(level_key(row["level"])))
 
 
 def _caption(results: Results, frame: pd.DataFrame) -> str:

@@ -1,35 +1,25 @@
 """Over the epochs: the median run of each cell, the band that holds most runs, a highlighted block's own lines, and the
 difference from the control after each epoch."""
 
-from collections.abc import Sequence
+from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from study.report.format import THIN, sentence, span, with_bounds
-from study.report.parts.axes import (
-    accuracy_axis,
-    epochs,
-    error_axis,
-    error_of,
-    positive_axis,
-    signed_axis,
-    upright,
-    value_axis,
-)
+from study.report.parts import axes, marks
 from study.report.parts.figure import HIGHLIGHT, STILL, Figure, Panel, grid
-from study.report.parts.labels import arm_legend, arms_of, cell_labels, cell_order, columns, labelled
-from study.report.parts.marks import arm_colour, arm_shape, dots, path_layers, small_multiples, tooltip
+from study.report.parts.frames import differences, outcomes
+from study.report.parts.labels import arm_legend, arms_of, cell_order, columns
 from study.report.parts.section import Section, made
-from study.report.results import Results
-from study.report.verdict import Verdict
+from study.report.results import Results, known
 
 HEIGHT = 190
 CHANGE_HEIGHT = 170
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    difference = difference_by_epoch(results) if verdict.arms else None
+def section(results: Results, compared: bool) -> Section | None:
+    difference = difference_by_epoch(results) if compared else None
     return made("epochs", "Over the epochs", (learning_curves(results), difference))
 
 
@@ -39,57 +29,38 @@ def learning_curves(results: Results) -> Figure | None:
     if bands.empty:
         return None
     lines = _lines(results)
-    frame = pd.concat([bands, lines], ignore_index=True)
-    arms = arms_of(results, bands)
     last = int(bands["epoch"].max())
     ends = [f"{r.arm}, {r.cell}: {r.words}" for r in bands[bands["epoch"] == last].itertuples()]
+    single = "" if lines.empty else f" Point at the plot, or choose a {results.block}, to see single runs, dashed."
     return Figure(
         key="curves",
         title="Learning curves",
         caption=(
             f"{sentence(_name(results))} after each epoch. Lines are medians over runs; the bands hold the middle "
-            f"80{THIN}% of the runs at each epoch."
-            + (
-                f" Point at the plot, or choose a {results.block}, to see single runs, dashed."
-                if not lines.empty
-                else ""
-            )
+            f"80{THIN}% of the runs at each epoch.{single}"
         ),
         alternative=f"Median {_name(results)} and the middle 80 % after epoch {last}. {'; '.join(ends)}.",
-        variants=_views(results, frame, arms),
-        data={"curves": frame, "curve_bands": bands},
+        variants=_views(results, bands, lines),
+        data={"curves": pd.concat([bands, lines], ignore_index=True), "curve_bands": bands},
         download="curve_bands",
-        legend=arm_legend(results, arms),
+        legend=arm_legend(results, arms_of(results, bands)),
         blocks=not lines.empty,
     )
 
 
 def difference_by_epoch(results: Results) -> Figure | None:
     """The difference from the control after each epoch, a panel an arm."""
-    rows = [r for r in results.lists["curve_contrasts"] if r["scale"] == results.difference_scale]
-    rows = [r for r in rows if r["estimate"] is not None]
-    if not rows or len({r["epoch"] for r in rows}) < 2:
+    rows = known(results.lists["curve_contrasts"], results.difference_scale)
+    if len({r["epoch"] for r in rows}) < 2:
         return None
-    frame = pd.DataFrame(
-        {
-            "arm": [results.arm(r["level"]) for r in rows],
-            "epoch": [r["epoch"] for r in rows],
-            "difference": [r["estimate"] for r in rows],
-            "low": [r["ci_low"] for r in rows],
-            "high": [r["ci_high"] for r in rows],
-        }
-    )
-    response = results.response
-    frame["words"] = [
-        with_bounds(response.difference(r["estimate"]), response.bounds(r["ci_low"], r["ci_high"])) for r in rows
-    ]
-    arms = arms_of(results, frame)
+    frame = differences(results, rows, "epoch")
     last = int(frame["epoch"].max())
-    title = "Difference, pp" if results.counts else response.difference_title
-    y = alt.Y("difference:Q", title=title, axis=signed_axis(**upright(34)))
+    title = "Difference, pp" if results.counts else results.response.difference_title
+    y = alt.Y("difference:Q", title=title, axis=axes.signed_axis(**axes.upright(34)))
     tips = {"arm:N": results.focus.title, "epoch:Q": "epoch", "words:N": "difference (band)"}
-    layers = alt.layer(*path_layers(results, epochs(last), y, ("low", "high"), 40, tips))
-    chart = small_multiples(layers.properties(height=CHANGE_HEIGHT), "arm", arms, "by_epoch", y="independent")
+    layers = alt.layer(*marks.path_layers(results, axes.epochs(last), y, ("low", "high"), 40, tips))
+    layers = layers.properties(height=CHANGE_HEIGHT)
+    chart = marks.small_multiples(layers, "arm", arms_of(results, frame), "by_epoch", y="independent")
     words = [f"{r.arm}: {r.words}" for r in frame[frame["epoch"] == last].itertuples()]
     return Figure(
         key="difference-by-epoch",
@@ -105,46 +76,33 @@ def difference_by_epoch(results: Results) -> Figure | None:
 
 
 def _bands(results: Results) -> pd.DataFrame:
-    rows = results.lists["curves"]
-    if not rows:
-        return pd.DataFrame()
-    trials = _trials(results)
+    show = results.response.value
     frame = pd.DataFrame(
         {
-            "arm": [results.arm(row["levels"][results.focus.name]) for row in rows],
-            "cell": [results.cell_label(row["levels"]) for row in rows],
-            "epoch": [row["epoch"] for row in rows],
-            "outcome": [row["median"] for row in rows],
-            "outcome_low": [row["q10"] for row in rows],
-            "outcome_high": [row["q90"] for row in rows],
+            "arm": results.arm(row["levels"][results.focus.name]),
+            "cell": results.cell_label(row["levels"]),
+            "epoch": row["epoch"],
+            "outcome": row["median"],
+            "outcome_low": row["q10"],
+            "outcome_high": row["q90"],
+            "words": with_bounds(show(row["median"]), span(row["q10"], row["q90"], show)),
+            "kind": "band",
         }
+        for row in results.lists["curves"]
     )
-    if results.counts:
-        frame["error"] = error_of(frame["outcome"], trials)
-        frame["error_low"] = error_of(frame["outcome_high"], trials)
-        frame["error_high"] = error_of(frame["outcome_low"], trials)
-    show = results.response.value
-    ends = zip(frame["outcome"], frame["outcome_low"], frame["outcome_high"], strict=True)
-    frame["words"] = [with_bounds(show(median), span(low, high, show)) for median, low, high in ends]
-    return frame.assign(kind="band")
+    if results.counts and not frame.empty:
+        trials = _trials(results)
+        for error, outcome in (("error", "outcome"), ("error_low", "outcome_high"), ("error_high", "outcome_low")):
+            frame[error] = axes.error_of(frame[outcome], trials)
+    return frame
 
 
 def _lines(results: Results) -> pd.DataFrame:
     table, names = results.curves, _columns(results)
     if table is None or results.block not in table or not {*names} <= set(table):
         return pd.DataFrame()
-    lines = pd.DataFrame(
-        {
-            "arm": labelled(results, table),
-            "cell": cell_labels(results, table),
-            "block": table[results.block].astype(str),
-            "epoch": table["epoch"],
-            "outcome": 100.0 * table[names[0]] / table[names[1]] if results.counts else table[names[0]],
-            "kind": "run",
-        }
-    )
-    if results.counts:
-        lines["error"] = error_of(lines["outcome"], table[names[1]])
+    blocks = table[results.block].astype(str)
+    lines = outcomes(results, table, names).assign(block=blocks, epoch=table["epoch"], kind="run")
     return lines.dropna(subset=["outcome"])
 
 
@@ -167,31 +125,33 @@ def _name(results: Results) -> str:
     return f"validation {name.removeprefix('test ').removeprefix('validation ')}"
 
 
-def _views(results: Results, frame: pd.DataFrame, arms: Sequence[str]) -> dict[str, tuple[Panel, ...]]:
+def _views(results: Results, bands: pd.DataFrame, lines: pd.DataFrame) -> dict[str, tuple[Panel, ...]]:
     """The axes to switch between."""
-    even: dict[str, tuple[Panel, ...]] = {"Evenly spaced": (_panel(results, frame, "outcome", arms),)}
+    low, high = float(bands["outcome_low"].min()), float(bands["outcome_high"].max())
     if results.counts:
-        return {"Spaced by log error": (_panel(results, frame, "error", arms),)} | even
-    if frame["outcome_low"].min() > 0 and (frame["outcome"].dropna() > 0).all():
-        return even | {"Spaced by logarithm": (_panel(results, frame, "outcome", arms, logarithmic=True),)}
-    return even
-
-
-def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str], logarithmic: bool = False) -> Panel:
-    cells = cell_order(results, frame["cell"])
-    low, high = f"{field}_low", f"{field}_high"
-    ends = float(frame[low].min()), float(frame[high].max())
-    if not results.counts:
-        look = positive_axis(*ends) if logarithmic else value_axis(*ends)
-    elif field == "error":
-        look = error_axis(ends)
+        errors = axes.error_axis([bands["error_low"].min(), bands["error_high"].max()])
+        even = axes.accuracy_axis(max(0.0, low - 1), min(100.0, high + 1))
+        views = {
+            "Spaced by log error": _panel(results, bands, "error", errors),
+            "Evenly spaced": _panel(results, bands, "outcome", even),
+        }
     else:
-        look = accuracy_axis(max(0.0, ends[0] - 1), min(100.0, ends[1] + 1))
+        views = {"Evenly spaced": _panel(results, bands, "outcome", axes.value_axis(low, high))}
+        if low > 0 and (lines.empty or (lines["outcome"] > 0).all()):
+            views["Spaced by logarithm"] = _panel(results, bands, "outcome", axes.positive_axis(low, high))
+    return {name: (panel,) for name, panel in views.items()}
+
+
+def _panel(results: Results, bands: pd.DataFrame, field: str, look: dict[str, Any]) -> Panel:
     look["scale"].clamp = False
-    colour, x = arm_colour(results), epochs(int(frame["epoch"].max()))
+    colour, x = marks.arm_colour(results), axes.epochs(int(bands["epoch"].max()))
     y = alt.Y(f"{field}:Q", title=sentence(_name(results)) if results.counts else results.response.title, **look)
-    bands = alt.Chart().transform_filter("datum.kind === 'band'")
-    tips = tooltip({"arm:N": results.focus.title, "epoch:Q": "epoch", "words:N": "median (middle 80 %)"})
+    tips = {"arm:N": results.focus.title, "epoch:Q": "epoch", "words:N": "median (middle 80 %)"}
+    middle = alt.Chart().transform_filter("datum.kind === 'band'")
+    area = middle.mark_area(opacity=0.16).encode(x=x, y=alt.Y(f"{field}_low:Q"), y2=f"{field}_high:Q", color=colour)
+    dots = marks.dots(middle, 34).encode(
+        x=x, y=y, color=colour, shape=marks.arm_shape(results), tooltip=marks.tooltip(tips)
+    )
     mine = alt.Chart().transform_filter(f"datum.kind === 'run' && datum.block === {HIGHLIGHT}")
     single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True)
     # Unseen until the pointer meets them: the page then highlights their block in this figure. Above the dashed lines,
@@ -199,11 +159,11 @@ def _panel(results: Results, frame: pd.DataFrame, field: str, arms: Sequence[str
     runs = alt.Chart().transform_filter(f"datum.kind === 'run' && !{STILL}")
     unseen = runs.mark_line(strokeWidth=5, opacity=0, clip=True, aria=False)
     layers = alt.layer(
-        bands.mark_area(opacity=0.16).encode(x=x, y=alt.Y(f"{low}:Q"), y2=f"{high}:Q", color=colour),
-        bands.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour),
+        area,
+        middle.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour),
         single.encode(x=x, y=alt.Y(f"{field}:Q"), color=colour, detail="block:N"),
         unseen.encode(x=x, y=alt.Y(f"{field}:Q"), detail=["block:N", "arm:N"]),
-        dots(bands, 34).encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tips),
+        dots,
     ).properties(height=HEIGHT)
-    chart = small_multiples(layers, "cell", cells, "curves")
+    chart = marks.small_multiples(layers, "cell", cell_order(results, bands["cell"]), "curves")
     return grid(chart, columns(results), 230, legend="arm", axis=58)

@@ -1,27 +1,23 @@
 """Does it depend on the other factors? The effect against each of them, its changes, the tests of all terms."""
 
-from typing import Any
-
 import altair as alt
 import pandas as pd
 
-from study.report.format import degrees, number, optional, p_value, sentence, significant, with_bounds
+from study.report.format import degrees, number, optional, p_value, sentence, significant
 from study.report.parts.axes import panel_axis, upright
 from study.report.parts.figure import Figure, grid
+from study.report.parts.frames import effects
 from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, tooltip
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Factor, Results, Row, level_key
-from study.report.verdict import Verdict
+from study.report.results import Factor, Results, Row, known, level_key
 
 HEIGHT = 200
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     items = (*(against(results, factor) for factor in results.others), changes(results), anova(results))
     return made("interactions", "Does it depend on the other factors?", items)
 
@@ -42,17 +38,17 @@ def against(results: Results, factor: Factor) -> Figure | None:
         axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelLimit=90),
         scale=alt.Scale(paddingInner=0.3, paddingOuter=0.25),
     )
-    place: dict[str, Any] = {"x": x, "xOffset": alt.XOffset("series:N", sort=series), "color": arm_colour(results)}
+    place = {"x": x, "xOffset": alt.XOffset("series:N", sort=series), "color": arm_colour(results)}
     y = alt.Y("effect:Q", title=results.response.effect_title, **panel_axis(results.counts, **upright(40)))
     dashes = alt.Scale(domain=series, range=[DASHES[i % len(DASHES)] for i in range(len(series))])
-    tips = {"arm:N": results.focus.title, "level:N": factor.title, **({"series:N": "at"} if several else {})}
-    shown = tooltip(tips | {"words:N": "effect (interval)"})
+    at = {"series:N": "at"} if several else {}
+    tips = {"arm:N": results.focus.title, "level:N": factor.title, **at, "words:N": "effect (interval)"}
     lines = alt.Chart().mark_line(strokeWidth=1.5)
     layers = alt.layer(
         horizontal(1.0 if results.counts else 0.0),
         lines.encode(y=y, strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=None), detail="series:N", **place),
         alt.Chart().mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", **place),
-        dots(alt.Chart(), 70).encode(y=y, shape=plain_shape("series", series), tooltip=shown, **place),
+        dots(alt.Chart(), 70).encode(y=y, shape=plain_shape("series", series), tooltip=tooltip(tips), **place),
     ).properties(height=HEIGHT)
     chart = small_multiples(layers, "arm", arms_of(results, frame), name, y="independent")
     words = [
@@ -77,13 +73,11 @@ def changes(results: Results) -> Table | None:
     """How each contrast changes between the levels of each other factor."""
     response = results.response
     rows = [row for row in results.lists["interactions"] if row["scale"] == results.scale]
+    change = "Ratio of odds ratios" if results.counts else f"Change{response.unit_after}"
     columns = (
         arm_column(results),
         Column("From … to …", lambda r: _change(results, r["cell"]), words=True),
-        Column(
-            "Ratio of odds ratios" if results.counts else f"Change{response.unit_after}",
-            lambda r: optional(r["estimate"], response.effect),
-        ),
+        Column(change, lambda r: optional(r["estimate"], response.effect)),
         Column("Interval", lambda r: response.effect_bounds(r["ci_low"], r["ci_high"]), wide=True),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )
@@ -121,30 +115,16 @@ def anova(results: Results) -> Table | None:
 
 
 def _frame(results: Results, factor: Factor) -> pd.DataFrame:
-    response = results.response
     rest = [other for other in results.others if other.name != factor.name]
-    table = []
-    for row in results.lists["simple_effects"]:
-        if row["scale"] != results.scale or row["estimate"] is None:
-            continue
-        at, low, high = (response.drawn(row[name]) for name in ("estimate", "ci_low", "ci_high"))
-        cell = row["cell"]
-        words = response.effect(row["estimate"]) + ("" if results.counts else response.difference_unit)
-        table.append(
-            {
-                "arm": results.arm(row["level"]),
-                "level": factor.label(cell[factor.name]),
-                "series": " · ".join(f.words(cell[f.name]) for f in rest) or "all",
-                "effect": at,
-                "low": at if low is None else low,
-                "high": at if high is None else high,
-                "words": with_bounds(words, response.effect_bounds(row["ci_low"], row["ci_high"])),
-                "order": tuple(f.levels.index(level_key(cell[f.name])) for f in rest),
-            }
-        )
-    if not table:
-        return pd.DataFrame()
-    return pd.DataFrame(table).sort_values("order", kind="stable", ignore_index=True).drop(columns="order")
+
+    def place(row: Row) -> list[int]:
+        return [other.levels.index(level_key(row["cell"][other.name])) for other in rest]
+
+    rows = sorted(known(results.lists["simple_effects"], results.scale), key=place)
+    frame = effects(results, rows)
+    frame["level"] = [factor.label(row["cell"][factor.name]) for row in rows]
+    frame["series"] = [" · ".join(other.words(row["cell"][other.name]) for other in rest) or "all" for row in rows]
+    return frame
 
 
 def _change(results: Results, cell: Row) -> str:

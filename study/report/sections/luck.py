@@ -1,6 +1,7 @@
 """Was it luck? What a few runs would have shown, where the spread comes from, what picking the best run gains."""
 
 import math
+from collections.abc import Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -8,84 +9,67 @@ import altair as alt
 import pandas as pd
 
 from study.report.format import THIN, number, optional, plural, sentence, share, significant, span, with_bounds
+from study.report.parts import marks
 from study.report.parts.axes import error_axis, error_of, positive_axis, value_axis, whole_ticks
 from study.report.parts.figure import Figure, panel
 from study.report.parts.labels import arm_column, arm_legend, arms_of, plain_legend
-from study.report.parts.marks import (
-    arm_colour,
-    arm_shape,
-    dots,
-    plain_shape,
-    row,
-    row_labels,
-    row_words,
-    tooltip,
-    vertical,
-)
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key
-from study.report.verdict import Verdict
 
 HEIGHT = 230
-SPREADS = ("seen between runs", "from the finite test set alone", "real differences, on endless test images")
+SPREADS = {
+    "seen between runs": "run_variance",
+    "from the finite test set alone": "sampling_variance",
+    "real differences, on endless test images": "distribution_variance",
+}
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results, fallen: Container[str]) -> Section | None:
+    """The sentences leave out the levels that have `fallen`, that is, collapse."""
     noise = (spread(results), components(results), variance_shares(results))
     items = (wrong_way(results), table(results), *noise, best_of_k(results))
-    text = (_risks(results, verdict), _noise(results, verdict), _enough(results, verdict))
+    text = (_risks(results, fallen), _noise(results, fallen), _enough(results, fallen))
     return made("luck", "Was it luck?", items, text)
 
 
 def wrong_way(results: Results) -> Figure | None:
     """The chance that a few runs of each arm order them wrongly."""
-    table = []
-    for found in results.found("luck").get("contrasts", ()):
-        for chance in found["single_run"]["wrong_way"]:
-            if chance["model"] is None:
-                continue
-            known = chance["low"] is not None
-            table.append(
-                {
-                    "arm": results.arm(found["level"]),
-                    "runs": str(chance["runs"]),
-                    "chance": 100 * chance["model"],
-                    "low": 100 * chance["low"] if known else None,
-                    "high": 100 * chance["high"] if known else None,
-                    "words": with_bounds(share(chance["model"]), span(chance["low"], chance["high"], share)),
-                    "resampled": optional(chance["data"], share),
-                }
-            )
+    table = [
+        {
+            "arm": results.arm(found["level"]),
+            "runs": str(chance["runs"]),
+            "chance": 100 * chance["model"],
+            "low": 100 * chance["low"] if chance["low"] is not None else None,
+            "high": 100 * chance["high"] if chance["low"] is not None else None,
+            "words": with_bounds(share(chance["model"]), span(chance["low"], chance["high"], share)),
+            "resampled": optional(chance["data"], share),
+        }
+        for found in results.found("luck").get("contrasts", ())
+        for chance in found["single_run"]["wrong_way"]
+        if chance["model"] is not None
+    ]
     if not table:
         return None
     frame = pd.DataFrame(table)
-    arms = arms_of(results, frame)
+    arms, control = arms_of(results, frame), results.arm(results.control)
+    runs = list(dict.fromkeys(frame["runs"]))
     place: dict[str, Any] = {
-        "x": alt.X(
-            "runs:N",
-            sort=list(dict.fromkeys(frame["runs"])),
-            title="Runs of each of the two",
-            axis=alt.Axis(labelAngle=0),
-        ),
+        "x": alt.X("runs:N", sort=runs, title="Runs of each of the two", axis=alt.Axis(labelAngle=0)),
         "xOffset": alt.XOffset("arm:N", sort=arms),
-        "color": arm_colour(results),
+        "color": marks.arm_colour(results),
     }
-    tips = {"arm:N": results.focus.title, "runs:N": "runs of each", "words:N": "chance (interval)"}
-    base = alt.Chart(alt.NamedData("wrong_way"))
     scale = alt.Scale(domain=[0, max(50.0, float(frame["high"].max(skipna=True) or 0.0))], nice=False)
-    y = alt.Y(
-        "chance:Q", title="Chance of the wrong order, per cent", scale=scale, axis=alt.Axis(tickCount=5, ticks=False)
-    )
-    shown = tooltip(tips | {"resampled:N": "among these runs"})
+    axis = alt.Axis(tickCount=5, ticks=False)
+    y = alt.Y("chance:Q", title="Chance of the wrong order, per cent", scale=scale, axis=axis)
+    tips = {"runs:N": "runs of each", "words:N": "chance (interval)", "resampled:N": "among these runs"}
+    tooltip = marks.tooltip({"arm:N": results.focus.title} | tips)
+    base = alt.Chart(alt.NamedData("wrong_way"))
     chart = alt.layer(
         base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", **place),
-        dots(base, 80).encode(y=y, shape=arm_shape(results), tooltip=shown, **place),
+        marks.dots(base, 80).encode(y=y, shape=marks.arm_shape(results), tooltip=tooltip, **place),
     ).properties(height=HEIGHT)
     words = [f"{r.arm}, {r.runs} runs of each: {r.words}" for r in frame.itertuples()]
-    control = results.arm(results.control)
     return Figure(
         key="wrong-way",
         title="How often a few runs point the wrong way",
@@ -110,12 +94,12 @@ def table(results: Results) -> Table | None:
     columns = (
         arm_column(results),
         *(
-            Column(f"Wrong, {plural(count, 'run')}", partial(_wrong, position=position), wide=count != 1)
-            for position, count in enumerate(runs[0] if runs else ())
+            Column(f"Wrong, {plural(count, 'run')}", partial(_chance, "wrong_way", count), wide=count != 1)
+            for count in (runs[0] if runs else ())
         ),
         Column("Better", _ahead),
         Column("ε, in order", _in_order, wide=True),
-        Column("False headline", _false_headline, wide=True),
+        Column("False headline", partial(_chance, "false_headline", 1), wide=True),
         Column("Matters", lambda r: optional(r["matters"], share), wide=True),
         Column(f"{block.capitalize()}s, one cell", lambda r: r["seeds_enough"]["cell"]),
         Column(f"{block.capitalize()}s, all cells", lambda r: r["seeds_enough"]["grid"], wide=True),
@@ -132,8 +116,10 @@ def table(results: Results) -> Table | None:
     return plain("luck", "What a handful of runs would have said", caption, columns, rows)
 
 
-def _wrong(row: Row, position: int) -> str:
-    return optional(row["single_run"]["wrong_way"][position]["model"], share)
+def _chance(kind: str, runs: int, row: Row) -> str:
+    """The chance of `kind` with so many runs of each."""
+    found = row["single_run"][kind] or ()
+    return optional(next((chance["model"] for chance in found if chance["runs"] == runs), None), share)
 
 
 def _ahead(row: Row) -> str:
@@ -142,12 +128,7 @@ def _ahead(row: Row) -> str:
 
 
 def _in_order(row: Row) -> str:
-    return optional(row["almost_stochastic_order"]["arm_over_control"]["eps_min"], lambda value: number(value, 2))
-
-
-def _false_headline(row: Row) -> str:
-    found = row["single_run"]["false_headline"] or ()
-    return optional(next((chance["model"] for chance in found if chance["runs"] == 1), None), share)
+    return optional(row["almost_stochastic_order"]["arm_over_control"]["eps_min"], partial(number, digits=2))
 
 
 def variance_shares(results: Results) -> Figure | None:
@@ -155,35 +136,21 @@ def variance_shares(results: Results) -> Figure | None:
     found = (results.found("luck").get("variance_shares") or {}).get(results.scale)
     if not found:
         return None
-    terms = found["terms"]
-    frame = pd.DataFrame(
-        {
-            "term": [results.term_label(t["term"]) for t in terms],
-            "share": [100 * t["share"] for t in terms],
-            "low": [100 * t["share"] if t["ci_low"] is None else 100 * t["ci_low"] for t in terms],
-            "high": [100 * t["share"] if t["ci_high"] is None else 100 * t["ci_high"] for t in terms],
-        }
-    )
-    frame["short"] = [f"{number(value, 1)}{THIN}%" for value in frame["share"]]
-    ends = zip(frame["short"], frame["low"], frame["high"], strict=True)
-    frame["words"] = [f"{value} ({number(low, 1)} to {number(high, 1)})" for value, low, high in ends]
+    frame = pd.DataFrame([{"term": results.term_label(term["term"])} | _percent(term) for term in found["terms"]])
     order = list(frame["term"])
     data = alt.NamedData("variance_shares")
     low, high = min(0.0, float(frame["low"].min())), max(float(frame["high"].max()), 1.0)
-    x = alt.X(
-        "share:Q",
-        title="Share of the variance of all runs, per cent",
-        scale=alt.Scale(domain=[low, high + 0.02 * (high - low)], nice=False),
-        axis=alt.Axis(tickCount=5, ticks=False),
-    )
-    y, base = row("term", order), alt.Chart(data)
-    shown = tooltip({"term:N": "source", "words:N": "share (interval)"})
+    scale = alt.Scale(domain=[low, high + 0.02 * (high - low)], nice=False)
+    axis = alt.Axis(tickCount=5, ticks=False)
+    x = alt.X("share:Q", title="Share of the variance of all runs, per cent", scale=scale, axis=axis)
+    y, base = marks.row("term", order), alt.Chart(data)
+    tooltip = marks.tooltip({"term:N": "source", "words:N": "share (interval)"})
     chart = alt.layer(
-        vertical(0.0),
+        marks.vertical(0.0),
         base.mark_rule(strokeWidth=3, yOffset=7, strokeCap="round").encode(x=alt.X("low:Q"), x2="high:Q", y=y),
-        dots(base, 70, yOffset=7).encode(x=x, y=y, tooltip=shown),
-        *row_labels(order, -7, "term", dx=6),
-        *row_words(data, order, -7, "term"),
+        marks.dots(base, 70, yOffset=7).encode(x=x, y=y, tooltip=tooltip),
+        *marks.row_labels(order, -7, "term", dx=6),
+        *marks.row_words(data, order, -7, "term"),
     ).properties(height=alt.Step(32))
     return Figure(
         key="variance-shares",
@@ -198,33 +165,43 @@ def variance_shares(results: Results) -> Figure | None:
     )
 
 
+def _percent(term: Row) -> dict[str, Any]:
+    """A term's share in per cent, with the ends of its bar, and in words."""
+    ends = (term["share"] if term[end] is None else term[end] for end in ("share", "ci_low", "ci_high"))
+    value, low, high = (100 * end for end in ends)
+    short = f"{number(value, 1)}{THIN}%"
+    words = f"{short} ({number(low, 1)} to {number(high, 1)})"
+    return {"share": value, "low": low, "high": high, "short": short, "words": words}
+
+
 def spread(results: Results) -> Figure | None:
     """The spread between runs of a cell, and what the finite test set alone would give."""
-    table = []
-    for arm in results.found("images").get("arms", ()):
-        values = (arm["run_variance"], arm["sampling_variance"], arm["distribution_variance"])
-        for lane, (way, variance) in enumerate(zip(SPREADS, values, strict=True)):
-            if variance is not None and variance > 0:
-                sd = math.sqrt(variance)
-                row_ = {"arm": results.arm(arm["level"]), "way": way, "lane": lane / 2, "sd": sd}
-                table.append(row_ | {"words": f"{significant(sd)}{THIN}pp"})
+    table = [
+        {
+            "arm": results.arm(arm["level"]),
+            "way": way,
+            "lane": lane / 2,
+            "sd": math.sqrt(arm[variance]),
+            "words": f"{significant(math.sqrt(arm[variance]))}{THIN}pp",
+        }
+        for arm in results.found("images").get("arms", ())
+        for lane, (way, variance) in enumerate(SPREADS.items())
+        if (arm[variance] or 0.0) > 0.0
+    ]
     if not table:
         return None
     frame = pd.DataFrame(table)
     order = arms_of(results, frame)
     look = positive_axis(frame["sd"].min(), frame["sd"].max())
-    x = alt.X("sd:Q", title="Standard deviation of accuracy, pp, log scale", **look)
-    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.9, 1.45]))
-    shown = tooltip({"arm:N": results.focus.title, "way:N": "spread", "words:N": "standard deviation"})
-    points = dots(alt.Chart(alt.NamedData("spread")), 80).encode(
-        x=x,
-        y=row("arm", order),
-        yOffset=lanes,
-        color=arm_colour(results),
-        shape=plain_shape("way", SPREADS),
-        tooltip=shown,
+    points = marks.dots(alt.Chart(alt.NamedData("spread")), 80).encode(
+        x=alt.X("sd:Q", title="Standard deviation of accuracy, pp, log scale", **look),
+        y=marks.row("arm", order),
+        yOffset=alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.9, 1.45])),
+        color=marks.arm_colour(results),
+        shape=marks.plain_shape("way", list(SPREADS)),
+        tooltip=marks.tooltip({"arm:N": results.focus.title, "way:N": "spread", "words:N": "standard deviation"}),
     )
-    chart = alt.layer(*row_labels(order, -18), points).properties(height=alt.Step(52))
+    chart = alt.layer(*marks.row_labels(order, -18), points).properties(height=alt.Step(52))
     words = [f"{r.arm}, {r.way}: {r.words}" for r in frame.itertuples()]
     return Figure(
         key="spread",
@@ -237,7 +214,7 @@ def spread(results: Results) -> Figure | None:
         alternative=f"Standard deviations. {'; '.join(words)}.",
         variants={"": (panel(chart, legend="way", widest=760),)},
         data={"spread": frame},
-        legend=plain_legend(SPREADS),
+        legend=plain_legend(list(SPREADS)),
     )
 
 
@@ -264,11 +241,9 @@ def best_of_k(results: Results) -> Figure | None:
         return None
     response = results.response
     frame = pd.DataFrame(
-        [
-            {"arm": results.arm(arm["level"]), "k": k, "best": value, "words": response.value(value)}
-            for arm in found["arms"]
-            for k, value in enumerate(arm["expected"], start=1)
-        ]
+        {"arm": results.arm(arm["level"]), "k": k, "best": value, "words": response.value(value)}
+        for arm in found["arms"]
+        for k, value in enumerate(arm["expected"], start=1)
     )
     scale = alt.Scale(domain=[1, found["runs"]], nice=False)
     axis = alt.Axis(values=whole_ticks(1, found["runs"], most=11), format="d", grid=False)
@@ -280,11 +255,11 @@ def best_of_k(results: Results) -> Figure | None:
     else:
         look = value_axis(float(frame["best"].min()), float(frame["best"].max()))
         y = alt.Y("best:Q", title=f"{response.title}, of the best", **look)
-    shown = tooltip({"arm:N": results.focus.title, "k:Q": "runs", "words:N": "best of them"})
-    base, colour = alt.Chart(alt.NamedData("best_of_k")), arm_colour(results)
+    tooltip = marks.tooltip({"arm:N": results.focus.title, "k:Q": "runs", "words:N": "best of them"})
+    base, colour = alt.Chart(alt.NamedData("best_of_k")), marks.arm_colour(results)
     chart = alt.layer(
         base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
-        dots(base, 40).encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=shown),
+        marks.dots(base, 40).encode(x=x, y=y, color=colour, shape=marks.arm_shape(results), tooltip=tooltip),
     ).properties(height=HEIGHT)
     ends = frame[(frame["k"] == 1) | (frame["k"] == found["runs"])]
     return Figure(
@@ -305,54 +280,56 @@ def _alike(results: Results, found: Row) -> str:
     """How much runs of one block have in common."""
     if found.get("icc") is None:
         return ""
-    value = with_bounds(number(found["icc"], 2), span(found["icc_low"], found["icc_high"], lambda end: number(end, 2)))
+    two_digits = partial(number, digits=2)
+    value = with_bounds(two_digits(found["icc"]), span(found["icc_low"], found["icc_high"], two_digits))
     return f" Runs of one {results.unit} are alike with an intraclass correlation of {value}, the cells' means removed."
 
 
-def _risks(results: Results, verdict: Verdict) -> str:
+def _told(opening: str, parts: Sequence[str], rest: str = "") -> str:
+    return f"{opening}: {'; '.join(parts)}.{rest}" if parts else ""
+
+
+def _upright(rows: Sequence[Row], fallen: Container[str]) -> list[Row]:
+    """The rows of the levels that do not collapse."""
+    return [row for row in rows if level_key(row["level"]) not in fallen]
+
+
+def _risks(results: Results, fallen: Container[str]) -> str:
     """What a single run of each would have told."""
-    risks = []
-    for found in results.found("luck").get("contrasts", ()):
-        once = next((chance for chance in found["single_run"]["wrong_way"] if chance["runs"] == 1), None)
-        if level_key(found["level"]) not in verdict.fallen and once and once["model"] is not None:
-            bounds = span(once["low"], once["high"], share)
-            risks.append(f"{results.arm(found['level'])} {with_bounds(share(once['model']), bounds)}")
-    if not risks:
-        return ""
-    return (
+    risks = [
+        f"{results.arm(found['level'])} "
+        + with_bounds(share(chance["model"]), span(chance["low"], chance["high"], share))
+        for found in _upright(results.found("luck").get("contrasts", ()), fallen)
+        for chance in found["single_run"]["wrong_way"]
+        if chance["runs"] == 1 and chance["model"] is not None
+    ]
+    return _told(
         f"Someone who trains {results.arm(results.control)} and one other once each, as in a quick check, gets the two "
-        f"in the wrong order with this chance: {'; '.join(risks)}."
+        "in the wrong order with this chance",
+        risks,
     )
 
 
-def _noise(results: Results, verdict: Verdict) -> str:
+def _noise(results: Results, fallen: Container[str]) -> str:
     """How much of the spread between runs is the finite test set."""
     parts = []
-    for arm in results.found("images").get("arms", ()):
-        if level_key(arm["level"]) not in verdict.fallen and arm["run_variance"]:
+    for arm in _upright(results.found("images").get("arms", ()), fallen):
+        if arm["run_variance"]:
             real = arm["distribution_sd"]
             left = "no more than chance" if real is None else f"{significant(real)}{THIN}pp"
             seen = significant(math.sqrt(arm["run_variance"]))
             parts.append(f"{results.arm(arm['level'])} {seen}{THIN}pp, of which {left} is real")
-    if not parts:
-        return ""
-    return (
-        f"Runs of one cell differ with a standard deviation of: {'; '.join(parts)}. Real is what would show on "
-        "endless test images; the rest comes from the finite test set."
-    )
+    rest = " Real is what would show on endless test images; the rest comes from the finite test set."
+    return _told("Runs of one cell differ with a standard deviation of", parts, rest)
 
 
-def _enough(results: Results, verdict: Verdict) -> str:
+def _enough(results: Results, fallen: Container[str]) -> str:
     """How many blocks would have been enough to find what was found."""
     parts = []
-    for found in results.found("luck").get("contrasts", ()):
+    for found in _upright(results.found("luck").get("contrasts", ()), fallen):
         seeds = found["seeds_enough"]
-        if level_key(found["level"]) not in verdict.fallen and seeds["grid"] is not None:
+        if seeds["grid"] is not None:
             cell = f", {seeds['cell']:,} with one cell alone" if seeds["cell"] and results.others else ""
             parts.append(f"{results.arm(found['level'])} {plural(seeds['grid'], results.unit)}{cell}")
-    if not parts:
-        return ""
-    return (
-        f"To find a difference as large as the one found here, this many would have been enough: {'; '.join(parts)}. A "
-        "lucky difference makes that look easier than it is."
-    )
+    opening = "To find a difference as large as the one found here, this many would have been enough"
+    return _told(opening, parts, " A lucky difference makes that look easier than it is.")

@@ -8,58 +8,7 @@ from study.report.format import listing, plural
 from study.report.parts.section import Section, made
 from study.report.results import Results
 
-REFERENCES = Path(__file__).parents[1] / "assets" / "references.json"
-FURTHER = (
-    {
-        "specification": (
-            "The same contrasts by every other defensible method accompany the planned one as a check, not "
-            "as a choice (Steegen, Tuerlinckx, Gelman and Vanpaemel 2016; Simonsohn, Simmons and Nelson 2020)."
-        ),
-        "anova": (
-            "Interactions: repeated-measures analysis of variance within {block}s, its degrees of freedom "
-            "corrected for unequal variances of differences (Greenhouse and Geisser 1959), with generalised eta"
-            " squared (Olejnik and Algina 2003)."
-        ),
-        "mixed": (
-            "The mixed model: restricted maximum likelihood, adjusted degrees of freedom (Kenward and Roger 1997)."
-        ),
-        "ranks": (
-            "Ranks of the arms within each {block}: Friedman's test, Nemenyi's critical difference (Demšar 2006)."
-        ),
-        "tuned": (
-            "In the tuned comparison each arm's level is chosen on the validation images of one half of the "
-            "{block}s and judged on the other half, and the other way round."
-        ),
-    },
-    {
-        "images": (
-            "On new images: {block}s and images random, as readers and cases in a multi-reader multi-case "
-            "analysis (Dorfman, Berbaum and Metz 1992; Obuchowski and Rockette 1995; degrees of freedom: Hillis"
-            " 2007). The spread that would remain on endless images is estimated from every image under every "
-            "run (Jordan 2024)."
-        ),
-        "luck": (
-            "Luck: the chance of the wrong sign (Gelman and Carlin 2014), the probability that an arm is ahead "
-            "(Bouthillier et al. 2021), almost stochastic order (Dror, Shlomov and Reichart 2019), the expected best "
-            "of several runs (Dodge et al. 2019), and shares of variance from expected mean squares with intervals "
-            "from resampled {block}s."
-        ),
-    },
-    {
-        "collapse": (
-            "Rates of collapse are compared by an exact test, flips of whole {block}s or, where runs share none, "
-            "Fisher's, adjusted by Holm's procedure (Holm 1979)."
-        ),
-    },
-    {
-        "diagnostics": (
-            "Checks: equal spread (Brown and Forsythe 1974), normal residuals (Shapiro and Wilk 1965), and the "
-            "influence of each {block} and cell; none of them chooses a test."
-        ),
-        "power": "Planning: noncentral t distributions, with the spread that was measured here and its uncertainty.",
-    },
-)
-"""A sentence for each result besides the primary comparison, by subject."""
+ASSETS = Path(__file__).parents[1] / "assets"
 
 
 def section(results: Results, more: Sequence[str]) -> Section | None:
@@ -71,15 +20,17 @@ def section(results: Results, more: Sequence[str]) -> Section | None:
 def cited(paragraphs: Iterable[str]) -> tuple[str, ...]:
     """The works that the paragraphs cite, in the order of the alphabet."""
     text = " ".join(paragraphs)
-    works: dict[str, str] = json.loads(REFERENCES.read_text(encoding="utf-8"))
+    works: dict[str, str] = json.loads((ASSETS / "references.json").read_text(encoding="utf-8"))
     return tuple(work for citation, work in works.items() if citation in text)
 
 
 def _further(results: Results) -> list[str]:
+    """A sentence for each result besides the primary comparison, a paragraph a subject."""
     there = {name for name, rows in results.lists.items() if rows} | set(results.objects)
+    subjects: list[dict[str, str]] = json.loads((ASSETS / "methods.json").read_text(encoding="utf-8"))
     return [
         " ".join(text.format(block=results.unit) for name, text in subject.items() if name in there)
-        for subject in FURTHER
+        for subject in subjects
     ]
 
 

@@ -2,31 +2,19 @@
 
 import math
 import re
-from collections.abc import Callable
 from operator import itemgetter
-from typing import Any
 
 import altair as alt
 import pandas as pd
 
 from study.report.format import degrees, number, optional, p_value, ratio, significant, span, times, with_bounds
+from study.report.parts import marks
 from study.report.parts.axes import panel_axis
 from study.report.parts.figure import Figure, Panel, grid
 from study.report.parts.labels import arm_column, arms_of, plain_legend
-from study.report.parts.marks import (
-    arm_colour,
-    dots,
-    plain_shape,
-    row,
-    row_labels,
-    small_multiples,
-    tooltip,
-    vertical,
-)
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, level_key
-from study.report.verdict import Verdict
+from study.report.results import Results, Row, known, level_key
 
 METHODS = {
     "CR2": "cell means, errors by {block}",
@@ -39,28 +27,24 @@ METHODS = {
     "binomial GLMM": "binomial mixed model of the counts",
     "HC3, no blocks": "{block}s ignored",
 }
+SCALES = {"log_odds": "Odds ratio of an error", "pp": "Percentage points", "response": "Difference"}
 ROW_HEIGHT = 52
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     items = (specification(results), mixed(results), components(results), ranks(results))
     return made("methods-compared", "Does the answer depend on the method?", items, [_agreement(results)])
 
 
 def specification(results: Results) -> Figure | None:
     """The contrasts under every method, handling of collapsed runs and endpoint."""
-    scales = [scale for scale in ("log_odds", "pp", "response") if _rows(results, scale)]
-    if not scales:
+    rows = {scale: known(results.lists["specification"], scale) for scale in SCALES}
+    frames = {scale: _frame(results, rows[scale], scale) for scale in SCALES if rows[scale]}
+    if not frames:
         return None
-    frames = {f"specification_{scale}": _frame(results, scale) for scale in scales}
-    names = {"log_odds": "Odds ratio of an error", "pp": "Percentage points", "response": "Difference"}
     series = list(dict.fromkeys(choice for frame in frames.values() for choice in frame["choice"]))
-    panels = {names[scale]: (_panel(results, frames[f"specification_{scale}"], scale, series),) for scale in scales}
-    frame = frames[f"specification_{scales[0]}"]
-    primary = frame[frame["primary"]]
-    first = [f"{r.arm}: {r.words}" for r in primary.itertuples()]
+    frame = next(iter(frames.values()))
+    first = [f"{r.arm}: {r.words}" for r in frame[frame["primary"]].itertuples()]
     reach = [
         f"{arm}: {rows['words'].iloc[0]} to {rows['words'].iloc[-1]}"
         for arm, rows in frame.sort_values("estimate").groupby("arm", sort=False)
@@ -74,47 +58,38 @@ def specification(results: Results) -> Figure | None:
             "loses its worst runs looks better. Every panel has its own axis."
         ),
         alternative=f"Analysis of the plan: {'; '.join(first)}. Lowest and highest of all: {'; '.join(reach)}.",
-        variants=panels,
-        data=frames,
+        variants={SCALES[scale]: (_panel(results, frames[scale], scale, series),) for scale in frames},
+        data={f"specification_{scale}": frame for scale, frame in frames.items()},
         legend=plain_legend(series),
     )
 
 
-def _rows(results: Results, scale: str) -> list[Any]:
-    rows = results.lists["specification"]
-    return [r for r in rows if r["scale"] == scale and r["estimate"] is not None]
-
-
-def _frame(results: Results, scale: str) -> pd.DataFrame:
-    rows = _rows(results, scale)
+def _frame(results: Results, rows: list[Row], scale: str) -> pd.DataFrame:
+    odds = scale == "log_odds"
+    endpoints = list(dict.fromkeys(r["endpoint"] for r in rows))
     handlings: dict[str, list[str]] = {}
+    table = []
     for r in rows:
+        at, low, high = (
+            math.exp(r[end]) if odds and r[end] is not None else r[end] for end in ("estimate", "ci_low", "ci_high")
+        )
         seen = handlings.setdefault(r["method"], [])
         if r["handling"] not in seen:
             seen.append(r["handling"])
-    endpoints = list(dict.fromkeys(r["endpoint"] for r in rows))
-    table = []
-    for r in rows:
-        at, low, high = r["estimate"], r["ci_low"], r["ci_high"]
-        show: Callable[[float], str] = results.response.change
-        if scale == "log_odds":
-            at, low, high = (None if value is None else math.exp(value) for value in (at, low, high))
-            show = times
-        words = ratio(at) if scale == "log_odds" else show(at)
-        lane = 2 * (handlings[r["method"]].index(r["handling"]) % 2) + endpoints.index(r["endpoint"])
+        value, show = (ratio(at), times) if odds else (results.response.change(at), results.response.change)
         table.append(
             {
                 "arm": results.arm(r["level"]),
-                "method": METHODS.get(r["method"], r["method"]).format(block=results.unit),
+                "method": str(METHODS.get(r["method"], r["method"])).format(block=results.unit),
                 "handling": r["handling"],
                 "endpoint": r["endpoint"],
                 "choice": f"{r['handling']}, {r['endpoint']}",
-                "lane": lane / 3,
+                "lane": (2 * (seen.index(r["handling"]) % 2) + endpoints.index(r["endpoint"])) / 3,
                 "estimate": at,
-                "low": at if low is None else low,
-                "high": at if high is None else high,
+                "low": low,
+                "high": high,
                 "p": r.get("p"),
-                "words": with_bounds(words, span(low, high, show)),
+                "words": with_bounds(value, span(low, high, show)),
                 "primary": bool(r["primary"]),
             }
         )
@@ -123,23 +98,27 @@ def _frame(results: Results, scale: str) -> pd.DataFrame:
 
 def _panel(results: Results, frame: pd.DataFrame, scale: str, series: list[str]) -> Panel:
     methods = list(dict.fromkeys(frame["method"]))
-    y, colour = row("method", methods), arm_colour(results)
-    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.8, 1.28]))
-    ratios = scale == "log_odds"
-    title = "Odds ratio of an error (right is better)" if ratios else results.response.difference_title
-    x = alt.X("estimate:Q", title="Difference, pp" if scale == "pp" else title, **panel_axis(ratios))
-    shown = tooltip({"method:N": "method", "choice:N": "runs, endpoint", "words:N": "estimate (interval)"})
-    shape = plain_shape("choice", series)
+    odds = scale == "log_odds"
+    title = "Odds ratio of an error (right is better)" if odds else results.response.difference_title
+    x = alt.X("estimate:Q", title="Difference, pp" if scale == "pp" else title, **panel_axis(odds))
+    place = {
+        "y": marks.row("method", methods),
+        "yOffset": alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.8, 1.28])),
+        "color": marks.arm_colour(results),
+    }
+    shown = marks.tooltip({"method:N": "method", "choice:N": "runs, endpoint", "words:N": "estimate (interval)"})
     plan = alt.Chart().transform_filter("datum.primary").mark_rule(strokeWidth=1, opacity=0.6)
     bars = alt.Chart().mark_rule(strokeWidth=1.5, opacity=0.6)
+    dots = marks.dots(alt.Chart(), 34)
     layers = alt.layer(
-        vertical(1.0 if ratios else 0.0),
-        plan.encode(x=alt.X("estimate:Q"), color=colour),
-        bars.encode(x=alt.X("low:Q"), x2="high:Q", y=y, yOffset=lanes, color=colour),
-        dots(alt.Chart(), 34).encode(x=x, y=y, yOffset=lanes, color=colour, shape=shape, tooltip=shown),
-        *row_labels(methods, -19, "method"),
+        marks.vertical(1.0 if odds else 0.0),
+        plan.encode(x=alt.X("estimate:Q"), color=place["color"]),
+        bars.encode(x=alt.X("low:Q"), x2="high:Q", **place),
+        dots.encode(x=x, shape=marks.plain_shape("choice", series), tooltip=shown, **place),
+        *marks.row_labels(methods, -19, "method"),
     ).properties(height=alt.Step(ROW_HEIGHT))
-    chart = small_multiples(layers, "arm", arms_of(results, frame), f"specification_{scale}", x="independent")
+    data = f"specification_{scale}"
+    chart = marks.small_multiples(layers, "arm", arms_of(results, frame), data, x="independent")
     return grid(chart, 2, 300, legend="choice")
 
 
@@ -148,12 +127,10 @@ def mixed(results: Results) -> Table | None:
     found, response = results.found("mixed"), results.response
     if not found:
         return None
+    effect = "Odds ratio of an error" if results.counts else f"Difference{response.unit_after}"
     columns = (
         arm_column(results),
-        Column(
-            "Odds ratio of an error" if results.counts else f"Difference{response.unit_after}",
-            lambda r: optional(r["estimate"], response.effect),
-        ),
+        Column(effect, lambda r: optional(r["estimate"], response.effect)),
         Column("Interval", lambda r: response.effect_bounds(r["ci_low"], r["ci_high"])),
         Column("df", lambda r: optional(r["df"], degrees), wide=True),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
@@ -202,7 +179,7 @@ def _agreement(results: Results) -> str:
     """How many of the analyses agree with the one of the plan."""
     parts = []
     for level in results.arms:
-        rows = [r for r in _rows(results, results.scale) if level_key(r["level"]) == level]
+        rows = [r for r in known(results.lists["specification"], results.scale) if level_key(r["level"]) == level]
         primary = next((r for r in rows if r["primary"]), None)
         if primary is not None and len(rows) > 1:
             same = [r for r in rows if r["estimate"] * primary["estimate"] > 0]

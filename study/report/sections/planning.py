@@ -10,13 +10,12 @@ from study.report.parts.labels import plain_legend
 from study.report.parts.marks import dots, plain_shape, tooltip
 from study.report.parts.section import Section, made
 from study.report.results import Results
-from study.report.verdict import Verdict
 
 SCOPES = {"main": "averaged over all cells", "cell": "in a single cell"}
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms or not results.found("power"):
+def section(results: Results) -> Section | None:
+    if not results.found("power"):
         return None
     return made("planning", "How many are enough?", [seeds_needed(results)], [_detectable(results)])
 
@@ -24,10 +23,11 @@ def section(results: Results, verdict: Verdict) -> Section | None:
 def seeds_needed(results: Results) -> Figure | None:
     """How many blocks a study needs to find an effect."""
     found = results.found("power")
+    block, unit = results.unit, results.response.difference_unit
     table = [
         {
             "scope": name,
-            "effect": f"{r['effect']:g}{results.response.difference_unit}",
+            "effect": f"{r['effect']:g}{unit}",
             "seeds": r["seeds"],
             "low": r["seeds"] if r["low"] is None else r["low"],
             "high": r["seeds"] if r["high"] is None else r["high"],
@@ -40,16 +40,10 @@ def seeds_needed(results: Results) -> Figure | None:
     if not table:
         return None
     frame = pd.DataFrame(table)
-    scopes = list(SCOPES.values())
-    block = results.unit
+    scopes, effects = list(SCOPES.values()), list(dict.fromkeys(frame["effect"]))
     look = positive_axis(float(frame["low"].min()), float(frame["high"].max()))
     y = alt.Y("seeds:Q", title=f"{block.capitalize()}s, log scale", **look)
-    x = alt.X(
-        "effect:N",
-        sort=list(dict.fromkeys(frame["effect"])),
-        title="True difference to be found",
-        axis=alt.Axis(labelAngle=0),
-    )
+    x = alt.X("effect:N", sort=effects, title="True difference to be found", axis=alt.Axis(labelAngle=0))
     offset = alt.XOffset("scope:N", sort=scopes)
     base = alt.Chart(alt.NamedData("power"))
     shown = tooltip({"scope:N": "contrast", "effect:N": "difference", "words:N": f"{block}s (range)"})

@@ -6,11 +6,10 @@ from study.report.format import THIN, listing, moment, share
 from study.report.parts.section import Section, made
 from study.report.parts.table import Table, facts
 from study.report.results import Results, Row
-from study.report.verdict import Verdict
 from study.words import duration
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
+def section(results: Results) -> Section | None:
     return made("provenance", "Provenance and cost", (origin(results), cost(results)))
 
 

@@ -3,22 +3,20 @@
 import altair as alt
 import pandas as pd
 
-from study.report.format import THIN, difference, interval, listing, plural
+from study.report.format import THIN, listing, plural
 from study.report.parts.axes import signed_axis, upright
 from study.report.parts.figure import Figure, grid
+from study.report.parts.frames import differences
 from study.report.parts.labels import arm_column, arms_of
 from study.report.parts.marks import arm_colour, path_layers, small_multiples
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key
-from study.report.verdict import Verdict
 
 HEIGHT = 190
 
 
-def section(results: Results, verdict: Verdict) -> Section | None:
-    if not verdict.arms:
-        return None
+def section(results: Results) -> Section | None:
     about = results.sequential
     if about is None:
         return None
@@ -28,27 +26,13 @@ def section(results: Results, verdict: Verdict) -> Section | None:
 
 def path(results: Results) -> Figure | None:
     """Intervals by number of blocks, a panel an arm."""
-    about, rows = results.sequential, results.lists["sequential_path"]
+    about, rows, response = results.sequential, results.lists["sequential_path"], results.response
     if not about or not rows:
         return None
-    frame = pd.DataFrame(
-        [
-            {
-                "arm": results.arm(row["level"]),
-                "blocks": row["blocks"],
-                "difference": row["estimate"],
-                "low": row["ci_low"],
-                "high": row["ci_high"],
-                "naive_low": row["naive_low"],
-                "naive_high": row["naive_high"],
-                "words": f"{difference(row['estimate'])}{_unit(results)} "
-                f"({interval(row['ci_low'], row['ci_high']) or 'no interval yet'})",
-                "verdict": row["verdict"],
-            }
-            for row in rows
-        ]
-    )
-    frame = _cut(frame, results.margin or 0.0)
+    frame = differences(results, rows, "blocks", "naive_low", "naive_high", "verdict")
+    frame.loc[frame["low"].isna(), "words"] += " (no interval yet)"
+    margin = results.margin or 0.0
+    frame = _cut(frame, margin)
     arms = arms_of(results, frame)
     block, looks = results.unit, about["looks"]
     ticks = looks if len(looks) <= 7 else looks[:: -(-len(looks) // 6)]
@@ -58,12 +42,12 @@ def path(results: Results) -> Figure | None:
         scale=alt.Scale(domain=[looks[0], looks[-1]], nice=False, padding=8),
         axis=alt.Axis(values=list(ticks), grid=False),
     )
-    title = "Difference, pp" if results.counts else "Difference"
+    title = "Difference, pp" if results.counts else response.difference_title
     y = alt.Y("difference:Q", title=title, axis=signed_axis(**upright(34)))
-    colour, margin = arm_colour(results), results.margin
+    colour = arm_colour(results)
     tips = {"arm:N": results.focus.title, "blocks:Q": f"{block}s", "words:N": "difference (interval)"}
     band, zero, line, points = path_layers(results, x, y, ("from", "to"), 50, tips | {"verdict:N": "conclusion"})
-    ground = alt.Chart(alt.InlineData(values=[{"at": -(margin or 0.0), "end": margin}])).mark_rect(style="band")
+    ground = alt.Chart(alt.InlineData(values=[{"at": -margin, "end": margin}])).mark_rect(style="band")
     dashed = alt.Chart().mark_line(strokeWidth=1.2, strokeDash=[4, 3])
     layers = alt.layer(
         *([ground.encode(y=alt.Y("at:Q"), y2="end:Q")] if margin else []),
@@ -96,14 +80,15 @@ def path(results: Results) -> Figure | None:
 
 def settled(results: Results) -> Table | None:
     """Where each contrast was settled, and what other designs would have done."""
+    response = results.response
     last = {level_key(row["level"]): row for row in results.lists["sequential_path"]}
     rows = [arm | {"last": last[level_key(arm["level"])]} for arm in results.found("sequential").get("arms", ())]
     columns = (
         arm_column(results),
         Column("Settled after", lambda r: r["settled_at"] or f"open after {r['blocks']}"),
         Column("Conclusion", lambda r: r["verdict"], words=True),
-        Column("Difference", lambda r: f"{difference(r['last']['estimate'])}{_unit(results)}", wide=True),
-        Column("Interval", lambda r: interval(r["last"]["ci_low"], r["last"]["ci_high"])),
+        Column("Difference", lambda r: response.difference(r["last"]["estimate"]), wide=True),
+        Column("Interval", lambda r: response.bounds(r["last"]["ci_low"], r["last"]["ci_high"])),
         Column("Fixed design", lambda r: r["fixed_blocks"], wide=True),
         Column("Naive peeking", lambda r: _naive(r["naive"], results.unit), words=True, wide=True),
     )
@@ -151,24 +136,17 @@ def _naive(found: Row | None, block: str) -> str:
     return f"{found['verdict']}, after {found['blocks']} {block}s" if found else "no conclusion"
 
 
-def _unit(results: Results) -> str:
-    return f"{THIN}pp" if results.counts else ""
-
-
 def _cut(frame: pd.DataFrame, margin: float) -> pd.DataFrame:
     """The intervals as drawn: the first ones, of few blocks, would squeeze all others to nothing."""
+    ends = {"low": "from", "high": "to", "naive_low": "naive_from", "naive_high": "naive_to"}
     parts = []
     for _, arm in frame.groupby("arm", sort=False):
-        ends = arm[["low", "high"]].astype(float)
-        widths = (ends["high"] - ends["low"]).dropna()
-        reach = 2.0 * float(widths.iloc[-1]) if len(widths) else float(arm["difference"].abs().max())
-        low = min(float(arm["difference"].min()), -1.5 * margin) - reach
-        high = max(float(arm["difference"].max()), 1.5 * margin) + reach
-        drawn = {"from": "low", "to": "high", "naive_from": "naive_low", "naive_to": "naive_high"}
-        bounds = {"from": low, "to": high}
-        cut = {
-            name: arm[source].astype(float).fillna(bounds.get(name, 0.0)).clip(low, high)
-            for name, source in drawn.items()
-        }
-        parts.append(arm.assign(**cut))
+        numbers = arm[["difference", *ends]].astype(float)
+        widths = (numbers["high"] - numbers["low"]).dropna()
+        reach = 2.0 * widths.iloc[-1] if len(widths) else numbers["difference"].abs().max()
+        low = min(numbers["difference"].min(), -1.5 * margin) - reach
+        high = max(numbers["difference"].max(), 1.5 * margin) + reach
+        # The first looks may have no interval yet.
+        drawn = numbers.fillna({"low": low, "high": high, "naive_low": 0.0, "naive_high": 0.0}).clip(low, high)
+        parts.append(arm.join(drawn[list(ends)].rename(columns=ends)))
     return pd.concat(parts, ignore_index=True)

@@ -10,7 +10,7 @@ import pandas as pd
 from study.report.format import THIN, accuracy, of, plural, ratio, span, times, with_bounds
 from study.report.parts.axes import error_axis, error_of, ratio_axis, whole_ticks
 from study.report.parts.figure import HIGHLIGHT, Figure, grid
-from study.report.parts.labels import arm_legend, arms_of, cell_order, columns, labelled, plain_legend
+from study.report.parts.labels import arm_legend, arms_of, cell_order, columns, plain_legend
 from study.report.parts.marks import (
     arm_colour,
     arm_shape,
@@ -276,7 +276,7 @@ def _gap_lines(results: Results, table: pd.DataFrame) -> pd.DataFrame:
         return pd.DataFrame()
     return pd.DataFrame(
         {
-            "arm": labelled(results, table),
+            "arm": table[results.focus.name].map(results.arm),
             "layer": "layer " + table["layer"].astype(str),
             "epoch": table["epoch"],
             "factor": table["log_variance_ratio"].map(math.exp).round(5),
