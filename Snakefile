@@ -1,8 +1,8 @@
-# The front door: `snakemake` works from this folder. All that it does is in workflow/.
+# The entry point: run `snakemake` in this folder. The rules are in workflow/.
 include: "workflow/Snakefile"
 
 
-# Snakemake takes its default target from this file, not from one that is included.
+# Snakemake takes its default target from this file, not from an included one.
 rule study:
     input:
         rules.all.input,

@@ -1,4 +1,4 @@
-"""One run: put your training in the place of `train`. What matters is what `main` reads and writes."""
+"""One run: replace `train` with your training. Only what `main` reads and writes matters."""
 
 import argparse
 import json
@@ -10,7 +10,7 @@ STEPS = 50
 
 def train(momentum: float, rate: float, seed: int) -> list[float]:
     """Noisy gradient descent in a narrow valley, from a random start; the loss after each step."""
-    # All chance comes from the seed: the same seed is the same start and the same noise, whatever the levels.
+    # All randomness comes from the seed: the same seed gives the same start and the same noise, whatever the levels.
     draw = random.Random(seed)
     curvature = (1.0, 30.0)
     place = [draw.gauss(0, 1) for _ in curvature]
@@ -33,8 +33,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     losses = train(options.momentum, options.rate, options.seed)
-    # The record. `value` for a number (NaN says that it diverged), `successes` and `trials` for a proportion; `curve`,
-    # the value after each epoch, is optional.
+    # The record: `value` for a number (NaN means that the run diverged), or `successes` and `trials` for a proportion.
+    # `curve`, the value after each epoch, is optional.
     options.out.write_text(json.dumps({"value": losses[-1], "curve": losses[9::10]}))
 
 
