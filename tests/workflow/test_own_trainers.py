@@ -50,7 +50,7 @@ def words(page: Path) -> str:
     [
         (
             "digits",
-            "Worse than raw pixels: standardised pixels, −1.08 pp",
+            "Worse than raw pixels: standardized pixels, −1.08 pp",
             ("images", "moving", "How often runs collapse", "dropout"),
         ),
         (
