@@ -81,8 +81,8 @@ def _single_thread() -> list[dict[str, Any]]:
     import numpy as np
     import tensorflow as tf
 
+    from study.trainers.mnist.implementations import IMPLEMENTATIONS
     from study.trainers.mnist.keys import key
-    from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
     everything = tuple(IMPLEMENTATIONS)
     trainers = {
@@ -213,8 +213,8 @@ def _spawn() -> subprocess.Popen[str]:
 def _worker() -> None:
     """Get ready, say after how many seconds, then train on demand and say how long it took (wall) and the memory."""
     _one_thread()
+    from study.trainers.mnist.implementations import IMPLEMENTATIONS
     from study.trainers.mnist.keys import key
-    from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
     trainer = _trainer(tuple(IMPLEMENTATIONS), train_images=55_000)
     trainer.steps = 1

@@ -108,7 +108,8 @@ def write_results(folder: Path, scenario: Scenario | None = None, *, seed: int =
     )
     write_analysis(analyse(table, spec, curves), folder / "analysis")
     if scenario.mechanism:
-        write_json(folder / "mechanism.json", mechanism(runs, gaps, names, 0.9))
+        training = {"epochs": scenario.epochs, "batch_size": 200, "train_images": 200 * STEPS_AN_EPOCH}
+        write_json(folder / "mechanism.json", mechanism(runs, gaps, names, 0.9, training))
     return folder
 
 

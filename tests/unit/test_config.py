@@ -147,8 +147,8 @@ def test_editors_find_the_schema_from_the_first_line_and_it_accepts_the_file(pat
 
 
 def test_the_schema_names_what_is_registered() -> None:
+    from study.trainers.mnist.implementations import IMPLEMENTATIONS
     from study.trainers.mnist.networks import NETWORKS
-    from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
     assert SETTINGS["network"]["enum"] == list(NETWORKS)
     assert SETTINGS["bn"]["enum"] == ["none", *IMPLEMENTATIONS]

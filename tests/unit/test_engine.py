@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from study.trainers.mnist import data
 from study.trainers.mnist.engine import Engine, Result
-from study.trainers.mnist.normalization import EPSILON, IMPLEMENTATIONS
+from study.trainers.mnist.implementations import EPSILON, IMPLEMENTATIONS
 
 SETTINGS = {
     "network": "asker",

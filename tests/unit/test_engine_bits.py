@@ -13,8 +13,8 @@ import pytest
 from study.store.provenance import processor, processor_flags
 from study.trainers.mnist import data
 from study.trainers.mnist.engine import Engine
+from study.trainers.mnist.implementations import IMPLEMENTATIONS
 from study.trainers.mnist.job import prepare_tensorflow
-from study.trainers.mnist.normalization import IMPLEMENTATIONS
 from study.trainers.mnist.version import ENGINE_VERSION
 
 KEPT = Path(__file__).with_name("engine_bits.json")

@@ -8,8 +8,8 @@ import tensorflow as tf
 
 from study.trainers.mnist import data
 from study.trainers.mnist.engine import Engine
+from study.trainers.mnist.implementations import IMPLEMENTATIONS
 from study.trainers.mnist.networks import NETWORKS
-from study.trainers.mnist.normalization import IMPLEMENTATIONS
 
 SETTINGS = {
     "bn": "none",

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from study.trainers.mnist.normalization import EPSILON, IMPLEMENTATIONS, MovingStatisticsBank, fold, normalise_batch
+from study.trainers.mnist.implementations import EPSILON, IMPLEMENTATIONS
+from study.trainers.mnist.normalization import MovingStatisticsBank, fold, normalise_batch
 
 STEPS = 60
 CHANNELS = 8

@@ -4,34 +4,10 @@ While training, all of them normalise with the batch's own mean and biased varia
 Algorithm 1), so from one seed they train the very same weights. For inference each keeps moving statistics of its own.
 """
 
-from dataclasses import dataclass
-
 import tensorflow as tf
 
+from study.trainers.mnist.implementations import EPSILON, IMPLEMENTATIONS
 from study.trainers.mnist.layers import add_bias
-
-EPSILON = 1e-3
-
-
-@dataclass(frozen=True)
-class MovingStatistics:
-    """How an implementation follows the batch statistics s: after every step, m <- m - (1 - decay) (m - s)."""
-
-    decay: float
-    initial_mean: float
-    initial_variance: float
-
-
-IMPLEMENTATIONS = {
-    # The tutorial's `libs.batch_norm`: tf.train.ExponentialMovingAverage on tensors, whose shadow values start at 0.
-    "libs": MovingStatistics(decay=0.9, initial_mean=0.0, initial_variance=0.0),
-    # tf.contrib.layers.batch_norm with its update operations run at every step, as its documentation asks for.
-    "contrib": MovingStatistics(decay=0.999, initial_mean=0.0, initial_variance=1.0),
-    # The same with the update operations forgotten: mean 0 and variance 1 for ever.
-    "contrib_stale": MovingStatistics(decay=1.0, initial_mean=0.0, initial_variance=1.0),
-    # keras.layers.BatchNormalization as it comes.
-    "keras": MovingStatistics(decay=0.99, initial_mean=0.0, initial_variance=1.0),
-}
 
 
 def normalise_batch(
