@@ -106,6 +106,16 @@ class Trainer(Protocol):
         """Write `result_files`, results of this trainer alone, from the runs of the table and their records."""
         return
 
+    def advice(self, folder: Path) -> dict[str, str]:
+        """By level of the factor in question: in a sentence or two, what to do about an arm whose runs fail.
+
+        Made from the `result_files` in a study's folder; levels about which nothing is known are left out.
+
+        Raises:
+            StudyError: one of the files is damaged.
+        """
+        return {}
+
 
 def in_words(record: Record, trainer: Trainer) -> str:
     """How a run came out, in a few words for a terminal."""

@@ -2,12 +2,25 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 
 import altair as alt
 import pandas as pd
 
-from study.report.format import THIN, accuracy, of, plural, ratio, span, times, with_bounds
+from study.report.format import (
+    THIN,
+    accuracy,
+    of,
+    optional,
+    plural,
+    ratio,
+    sentence,
+    significant,
+    span,
+    times,
+    with_bounds,
+)
 from study.report.parts.axes import error_axis, error_of, ratio_axis, whole_ticks
 from study.report.parts.figure import HIGHLIGHT, Figure, grid
 from study.report.parts.labels import arm_legend, arms_of, cell_order, columns, plain_legend
@@ -23,16 +36,16 @@ from study.report.parts.marks import (
     tooltip,
 )
 from study.report.parts.section import Section, made
+from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, level_key, read_json, read_table
 from study.report.verdict import collapses
+from study.trainers.mnist.recovery import RIGHT
 
 WAYS = {
     "moving": "moving statistics (what a user gets)",
     "population": "statistics of the training set",
     "batch": "the test batch's own statistics",
 }
-RIGHT = 1.5
-"""Moving statistics that are off by less than this factor are not blamed."""
 
 SCORE_ROW = 50
 GAP_HEIGHT = 240
@@ -52,10 +65,14 @@ class MnistExplanation:
         self._gaps = pd.DataFrame() if gaps is None else gaps
 
     def section(self, results: Results) -> Section | None:
-        figures = (scores(results, self._found), gap(results, self._found, self._gaps))
+        items = (
+            scores(results, self._found),
+            gap(results, self._found, self._gaps),
+            recovery(results, self._found),
+        )
         fallen = [] if results.interim else [level for level in results.arms if collapses(results, level)]
         causes = {results.arm(level): self._cause(results, level) for level in fallen}
-        return made("why", "Why", figures, [f"{name}: {cause}" for name, cause in causes.items() if cause])
+        return made("why", "Why", items, [f"{name}: {cause}" for name, cause in causes.items() if cause])
 
     def causes(self, results: Results) -> Mapping[str, str]:
         found = {level_key(arm["level"]): _in_short(arm) for arm in self._found["arms"] if arm["collapsed"]}
@@ -187,6 +204,40 @@ def gap(results: Results, found: Row, gaps: pd.DataFrame) -> Figure | None:
         legend=arm_legend(results, arms),
         blocks=not lines.empty,
     )
+
+
+def recovery(results: Results, found: Row) -> Table | None:
+    """The steps that each moving variance needs, by its decay, and those that it had and was seen to need."""
+    # A file of an earlier version lacks the key.
+    rows = [arm["recovery"] | {"arm": arm["level"]} for arm in found["arms"] if arm.get("recovery")]
+
+    def place(row: Row) -> str:
+        cell = f" · {results.cell_label(row['levels'])}" if row["levels"] else ""
+        return f"layer {row['layer']}{cell}"
+
+    columns = (
+        Column(sentence(results.focus.title), lambda r: results.arm(r["arm"]), words=True),
+        Column("Decay", lambda r: f"{r['decay']:g}"),
+        Column("Starts at", lambda r: f"{r['start']:g}", wide=True),
+        Column("True variance", lambda r: optional(r["variance"], significant), wide=True),
+        Column("Steps needed, predicted", lambda r: _steps(r["predicted_steps"])),
+        Column("Steps observed", lambda r: _steps(r["observed_steps"], "not in the run")),
+        Column("Steps of the run", itemgetter("steps")),
+        Column("Where", place, words=True, wide=True),
+    )
+    return plain(
+        "recovery",
+        "How long the moving variance is wrong",
+        f"Steps until the moving variance is within a factor of {RIGHT:g} of the true one, in the layer and cell that "
+        "fall shortest. The prediction takes only the decay, the start, and the true variance, never the course of the "
+        "moving variance. What was observed is the end of the epoch from which on the median run is within the factor.",
+        columns,
+        rows,
+    )
+
+
+def _steps(count: int | None, never: str = "never") -> str:
+    return never if count is None else f"{count:,}"
 
 
 def _in_short(arm: Row) -> str:

@@ -102,52 +102,63 @@ def mechanism(
 def _recoveries(gap: pd.DataFrame, factors: list[str], training: Mapping[str, Any]) -> list[dict[str, Any]]:
     """By cell with batch normalisation and by layer, how long the moving variance needs to be right.
 
-    All ratios are medians over the runs of a cell. The true variance is the geometric mean over the channels, known
-    where a moving variance stands where it started: before the first step, and after every epoch from an implementation
-    that is never updated, as all of them train the same weights.
-
     Returns:
-        By row the `level` of `bn`, the `levels` of the cell, the `layer`, `decay`, `start` and the true `variance` that
-        the prediction takes (None where it is unknown, for a start at 0); `predicted_steps` and `observed_steps`
-        (whole epochs), None for never, as in `study.trainers.mnist.recovery`; and the `steps` and `steps_an_epoch` of
-        a run. A layer whose variance is unknown is left out if it starts elsewhere than at 0.
+        By row the `level` of `bn`; the `levels` of the other factors; the `layer`; `decay`, `start`, and the true
+        `variance` that the prediction takes, None if it is unknown, which only a start at 0 allows; `predicted_steps`
+        and `observed_steps`, None for never (`study.trainers.mnist.recovery`), the latter by the cell's median ratios;
+        and the `steps` and `steps_an_epoch` of a run.
     """
     others = [name for name in factors if name != "bn"]
-    medians = gap.groupby([*others, "bn", "layer", "epoch"], sort=False)["log_variance_ratio"].median()
-    courses: dict[tuple[Any, ...], dict[int, float]] = {}
-    variances: dict[tuple[Any, ...], dict[int, float]] = {}
-    for (*cell, level, layer, epoch), log_ratio in medians.items():
-        rule = IMPLEMENTATIONS.get(level)
-        if rule is None:
-            continue
-        courses.setdefault((*cell, level, layer), {})[epoch] = log_ratio
-        unmoved = rule.initial_variance > 0 and (epoch == 0 or rule.decay == 1.0)
-        if unmoved and math.isfinite(log_ratio):
-            variances.setdefault((*cell, layer), {})[epoch] = rule.initial_variance / math.exp(log_ratio)
+    keys = [*others, "bn", "layer"]
+    medians = gap.groupby([*keys, "epoch"], sort=False)["log_variance_ratio"].median().reset_index()
+    variances = _true_variances(medians, others)
     found = []
-    for (*cell, level, layer), course in courses.items():
-        rule, measured = IMPLEMENTATIONS[level], variances.get((*cell, layer), {})
-        if not measured and rule.initial_variance > 0:
+    for _, course in medians.groupby(keys, sort=False):
+        first = course.to_dict("records")[0]
+        rule, measured = IMPLEMENTATIONS.get(first["bn"]), variances.get(_place(first, others), {})
+        if rule is None or (rule.initial_variance > 0 and not measured):
             continue
-        levels = dict(zip(others, cell, strict=True))
+        levels = {name: first[name] for name in others}
         settings = {**training, **levels}
         steps_an_epoch = settings["train_images"] // settings["batch_size"]
         predicted, variance = predicted_steps(rule, measured, steps_an_epoch)
+        ratios = dict(zip(course["epoch"], course["log_variance_ratio"], strict=True))
         found.append(
             {
-                "level": level,
+                "level": first["bn"],
                 "levels": levels,
-                "layer": int(layer),
+                "layer": first["layer"],
                 "decay": rule.decay,
                 "start": rule.initial_variance,
                 "variance": variance,
                 "predicted_steps": predicted,
-                "observed_steps": observed_steps(course, steps_an_epoch),
+                "observed_steps": observed_steps(ratios, steps_an_epoch),
                 "steps": steps_an_epoch * settings["epochs"],
                 "steps_an_epoch": steps_an_epoch,
             }
         )
     return found
+
+
+def _true_variances(medians: pd.DataFrame, others: list[str]) -> dict[tuple[Any, ...], dict[int, float]]:
+    """By `_place` and epoch, the true variance, geometric mean over the channels, where it is known.
+
+    A record has it only as a part of the ratio, so it is known where a moving variance still stands where it started:
+    before the first step, and after every epoch from an implementation that is never updated. It is that of all
+    implementations, as they train the same weights.
+    """
+    found: dict[tuple[Any, ...], dict[int, float]] = {}
+    for row in medians.dropna().to_dict("records"):
+        rule = IMPLEMENTATIONS.get(row["bn"])
+        if rule is not None and rule.initial_variance > 0 and (row["epoch"] == 0 or rule.decay == 1.0):
+            variance = rule.initial_variance / math.exp(row["log_variance_ratio"])
+            found.setdefault(_place(row, others), {})[row["epoch"]] = variance
+    return found
+
+
+def _place(row: Mapping[Any, Any], others: list[str]) -> tuple[Any, ...]:
+    """The layer of a training that the implementations share."""
+    return (*(row[name] for name in others), row["layer"])
 
 
 def _gap_quantiles(layers: pd.DataFrame) -> list[dict[str, Any]]:

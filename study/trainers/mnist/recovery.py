@@ -1,8 +1,8 @@
 """How many steps a moving variance needs to forget where it started: predicted, observed, and what to do about it.
 
-A moving variance that starts at v0 and follows a variance v with decay d is, after t steps,
-m = v + (v0 - v) d^t, so that m / v = 1 + (v0 / v - 1) d^t: its distance from 1 shrinks by the decay at every step. It is
-called right from the step on at which it is within a factor of `RIGHT` of v.
+A moving variance that starts at v0 and follows a variance v with decay d is m = v + (v0 - v) d^t after t steps. So
+m / v = 1 + (v0 / v - 1) d^t, and its distance from 1 shrinks by the decay at every step. It is called right from the
+step on at which it is within a factor of `RIGHT` of v.
 """
 
 import math

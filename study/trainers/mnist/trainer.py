@@ -141,3 +141,11 @@ class MnistTrainer(Trainer):
         from study.trainers.mnist.mechanism import explain
 
         explain(plan.config, runs, store, folder)
+
+    def advice(self, folder: Path) -> dict[str, str]:
+        from study.report.results import read_json
+        from study.trainers.mnist.recovery import advice
+
+        found = read_json(folder / "mechanism.json", dict) or {"arms": []}
+        texts = {arm["level"]: advice(arm) for arm in found["arms"]}
+        return {level: text for level, text in texts.items() if text}
