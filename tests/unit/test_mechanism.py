@@ -41,14 +41,44 @@ GAP = [
     ("stale", 2, 2, None),
 ]
 
+TRAINING = {"epochs": 2, "batch_size": 50, "train_images": 1010}
+# (bn, dropout, layer, ln of moving over true variance before training and after two epochs), two runs each
+COURSES = [
+    ("keras", 0.0, 1, 4.0, 2.0, 0.3),
+    ("keras", 0.0, 1, 6.0, 3.0, 0.5),
+    ("keras", 0.0, 2, 1.0, 0.1, 0.2),
+    ("keras", 0.0, 2, 1.0, 0.1, 0.2),
+    ("libs", 0.0, 1, None, 0.0, 0.0),
+    ("libs", 0.0, 1, None, 0.0, None),
+    ("keras", 0.3, 1, 5.0, 3.0, 1.0),
+    ("keras", 0.3, 1, 5.0, 3.0, 1.0),
+    ("contrib_stale", 0.3, 1, 5.0, 4.0, 2.0),
+    ("contrib_stale", 0.3, 1, 5.0, 4.0, 2.0),
+]
+
+
+def recoveries(courses: list[tuple[Any, ...]]) -> dict[str, Any]:
+    """`mechanism.json` of a study with these courses, one score for all runs."""
+    gap = pd.DataFrame(
+        [
+            {"bn": bn, "dropout": dropout, "layer": layer, "epoch": epoch, "log_variance_ratio": ratio}
+            for bn, dropout, layer, *ratios in courses
+            for epoch, ratio in enumerate(ratios)
+        ]
+    )
+    runs = gap[["bn", "dropout"]].drop_duplicates().reset_index(drop=True)
+    scores = {"test_correct": 9, "test_correct_population": 9, "test_correct_batch": 9, "test_trials": 10}
+    result = mechanism(runs.assign(**scores), gap, ["bn", "dropout"], 0.8, TRAINING)
+    return json.loads(json.dumps(result, allow_nan=False))
+
 
 @pytest.fixture
 def explained() -> dict[str, Any]:
     runs = pd.DataFrame(
         SCORES, columns=["bn", "dropout", "test_correct", "test_correct_population", "test_correct_batch"]
     ).assign(test_trials=100)
-    gap = pd.DataFrame(GAP, columns=["bn", "epoch", "layer", "log_variance_ratio"])
-    result = mechanism(runs, gap, ["bn", "dropout"], threshold=0.8)
+    gap = pd.DataFrame(GAP, columns=["bn", "epoch", "layer", "log_variance_ratio"]).assign(dropout=0.3)
+    result = mechanism(runs, gap, ["bn", "dropout"], 0.8, TRAINING)
     # As the file has it.
     return json.loads(json.dumps(result, allow_nan=False))
 
@@ -84,6 +114,74 @@ def test_the_final_factor_is_that_of_the_worst_layer_after_the_last_epoch(explai
     # Layer 1 is off by exp(1.5), layer 2 by exp(3), too small as it is.
     assert explained["arms"][1]["final_gap_factor"] == pytest.approx(math.exp(3))
     assert explained["arms"][0]["final_gap_factor"] is None
+
+
+def test_recovery_is_by_cell_and_layer_from_the_medians_of_the_runs() -> None:
+    found = recoveries(COURSES)["recovery"]
+    assert [(row["level"], row["levels"]["dropout"], row["layer"]) for row in found] == [
+        ("keras", 0.0, 1),
+        ("keras", 0.0, 2),
+        ("libs", 0.0, 1),
+        ("keras", 0.3, 1),
+        ("contrib_stale", 0.3, 1),
+    ]
+    # By the variance before training: 1 / e^5 and, in the second layer, 1 / e.
+    assert found[0] == {
+        "level": "keras",
+        "levels": {"dropout": 0.0},
+        "layer": 1,
+        "decay": 0.99,
+        "start": 1.0,
+        "variance": pytest.approx(math.exp(-5)),
+        "predicted_steps": math.ceil(math.log(0.5 / (math.exp(5) - 1)) / math.log(0.99)),
+        "observed_steps": 40,
+        "steps": 40,
+        "steps_an_epoch": 20,
+    }
+    assert (found[1]["variance"], found[1]["observed_steps"]) == (pytest.approx(math.exp(-1)), 20)
+    # Two epochs of 20 steps, the first without a ratio; its variance is that of the other implementation's training.
+    assert (found[2]["predicted_steps"], found[2]["observed_steps"]) == (11, 20)
+    assert found[2]["variance"] == pytest.approx(math.exp(-5))
+
+
+def test_an_implementation_that_never_moves_shows_the_true_variance_after_every_epoch() -> None:
+    keras, stale = recoveries(COURSES)["recovery"][3:]
+    assert keras["variance"] == stale["variance"] == pytest.approx(math.exp(-2))
+    assert keras["predicted_steps"] == math.ceil(math.log(0.5 / (math.exp(2) - 1)) / math.log(0.99))
+    assert (stale["predicted_steps"], stale["observed_steps"]) == (None, None)
+
+
+def test_an_arm_has_the_recovery_that_falls_shortest() -> None:
+    result = recoveries(COURSES)
+    arms = {arm["level"]: arm["recovery"] for arm in result["arms"]}
+    assert arms == {
+        "keras": result["recovery"][0],
+        "libs": result["recovery"][2],
+        "contrib_stale": result["recovery"][4],
+    }
+
+
+def test_a_factor_of_the_training_counts_as_its_level_does() -> None:
+    gap = pd.DataFrame(
+        [
+            {"bn": "keras", "batch_size": batch, "layer": 1, "epoch": epoch, "log_variance_ratio": 5.0 - epoch}
+            for batch in (50, 100)
+            for epoch in (0, 1, 2)
+        ]
+    )
+    scores = {"test_correct": 9, "test_correct_population": 9, "test_correct_batch": 9, "test_trials": 10}
+    runs = pd.DataFrame({"bn": ["keras"] * 2, "batch_size": [50, 100]}).assign(**scores)
+    result = mechanism(runs, gap, ["bn", "batch_size"], 0.8, TRAINING)
+    assert [(row["steps"], row["steps_an_epoch"]) for row in result["recovery"]] == [(40, 20), (20, 10)]
+    assert result["arms"][0]["recovery"]["levels"] == {"batch_size": 100}
+
+
+def test_without_a_measured_variance_nothing_is_predicted_but_from_a_start_at_zero() -> None:
+    found = recoveries([("keras", 0.0, 1, None, 1.0, 1.0), ("libs", 0.0, 1, None, 0.0, 0.0)])
+    assert [(row["level"], row["variance"], row["predicted_steps"]) for row in found["recovery"]] == [
+        ("libs", None, 11)
+    ]
+    assert [arm["recovery"] is None for arm in found["arms"]] == [True, False]
 
 
 def test_every_cell_has_its_range_under_each_way_of_scoring(explained: dict[str, Any]) -> None:
