@@ -3,6 +3,7 @@
 import html
 import itertools
 import json
+import math
 import re
 import shutil
 import struct
@@ -32,7 +33,7 @@ from study.report.sections.effects import window
 from study.report.sections.methods import cited
 from study.report.verdict import verdict
 from study.trainers.mnist.explanation import MnistExplanation
-from tests.report_fixture import Arm, Scenario, write_results
+from tests.report_fixture import ARMS, Arm, Scenario, write_results
 
 SMALL = Scenario(seeds=5, epochs=4, lr=(1e-3,))
 HOSTILE = Scenario(
@@ -307,6 +308,26 @@ def test_the_gap_is_told_by_training_step_from_before_the_first(small: Path) -> 
     gap = figures(small)["statistics-gap"]
     assert sorted(set(gap.data["gap_bands"]["step"])) == [0, 275, 550, 825, 1100]
     assert "Training step (275 an epoch)" in json.dumps(next(iter(gap.variants.values()))[0].spec)
+
+
+def test_the_steps_that_the_statistics_need_stand_beside_those_of_the_run(small: Path) -> None:
+    (table,) = (item for item in parts(small)["why"].items if item.key == "recovery")
+    rows = [[cell.text for cell in row] for group in table.groups for row in group.rows]
+    assert [column.title for column in table.columns][4:7] == [
+        "Steps needed, predicted",
+        "Steps observed",
+        "Steps of the run",
+    ]
+    assert [row[0] for row in rows] == [arm.label for arm in ARMS if arm.decay is not None]
+    predicted, observed, had = zip(*(row[4:7] for row in rows), strict=True)
+    assert set(had) == {"1,100"}
+    # A start at 0 needs 11 steps; from 1 to the simulated variance of a thousandth or so, log(0.5 / 999) / log(decay).
+    assert predicted[0] == "11"
+    assert predicted[2] == "never"
+    for text, decay in ((predicted[1], 0.999), (predicted[3], 0.99)):
+        assert int(text.replace(",", "")) == pytest.approx(math.log(0.5 / 999) / math.log(decay), rel=0.05)
+    # Seen at the end of an epoch of 275 steps.
+    assert observed == ("275", "not in the run", "not in the run", "825")
 
 
 def test_the_command_prints_the_verdict_and_the_path(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
