@@ -321,13 +321,14 @@ def test_the_steps_that_the_statistics_need_stand_beside_those_of_the_run(small:
     assert [row[0] for row in rows] == [arm.label for arm in ARMS if arm.decay is not None]
     predicted, observed, had = zip(*(row[4:7] for row in rows), strict=True)
     assert set(had) == {"1,100"}
+    assert {row[7] for row in rows} <= {f"layer 1 · {cell}" for cell in ("no dropout", "dropout rate 0.3")}
     # A start at 0 needs 11 steps; from 1 to the simulated variance of a thousandth or so, log(0.5 / 999) / log(decay).
     assert predicted[0] == "11"
     assert predicted[2] == "never"
-    for text, decay in ((predicted[1], 0.999), (predicted[3], 0.99)):
-        assert int(text.replace(",", "")) == pytest.approx(math.log(0.5 / 999) / math.log(decay), rel=0.05)
+    for steps, decay in ((predicted[1], 0.999), (predicted[3], 0.99)):
+        assert int(steps.replace(",", "")) == pytest.approx(math.log(0.5 / 999) / math.log(decay), rel=0.05)
     # Seen at the end of an epoch of 275 steps.
-    assert observed == ("275", "not in the run", "not in the run", "825")
+    assert observed == ("1 to 275", "not in the run", "not in the run", "551 to 825")
 
 
 def test_the_command_prints_the_verdict_and_the_path(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Why an arm collapses: the same weights scored three ways, and how far the moving statistics are from the truth."""
+"""Why an arm collapses: the same weights scored three ways; how far the moving statistics are off, and for how long."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,6 @@ from study.report.format import (
     optional,
     plural,
     ratio,
-    sentence,
     significant,
     span,
     times,
@@ -209,19 +208,24 @@ def gap(results: Results, found: Row, gaps: pd.DataFrame) -> Figure | None:
 def recovery(results: Results, found: Row) -> Table | None:
     """The steps that each moving variance needs, by its decay, and those that it had and was seen to need."""
     # A file of an earlier version lacks the key.
-    rows = [arm["recovery"] | {"arm": arm["level"]} for arm in found["arms"] if arm.get("recovery")]
+    rows = [arm["recovery"] for arm in found["arms"] if arm.get("recovery")]
+    # Which factor is in question does not matter here, nor whether the implementation is a factor at all.
+    factors = {factor.name: factor for factor in results.factors}
+
+    def implementation(row: Row) -> str:
+        return factors["bn"].label(row["level"]) if "bn" in factors else row["level"]
 
     def place(row: Row) -> str:
-        cell = f" · {results.cell_label(row['levels'])}" if row["levels"] else ""
-        return f"layer {row['layer']}{cell}"
+        cell = [factors[name].words(level) for name, level in row["levels"].items() if name in factors]
+        return " · ".join([f"layer {row['layer']}", *cell])
 
     columns = (
-        Column(sentence(results.focus.title), lambda r: results.arm(r["arm"]), words=True),
+        Column("Implementation", implementation, words=True),
         Column("Decay", lambda r: f"{r['decay']:g}"),
         Column("Starts at", lambda r: f"{r['start']:g}", wide=True),
         Column("True variance", lambda r: optional(r["variance"], significant), wide=True),
-        Column("Steps needed, predicted", lambda r: _steps(r["predicted_steps"])),
-        Column("Steps observed", lambda r: _steps(r["observed_steps"], "not in the run")),
+        Column("Steps needed, predicted", lambda r: "never" if r["predicted_steps"] is None else r["predicted_steps"]),
+        Column("Steps observed", _observed),
         Column("Steps of the run", itemgetter("steps")),
         Column("Where", place, words=True, wide=True),
     )
@@ -230,14 +234,18 @@ def recovery(results: Results, found: Row) -> Table | None:
         "How long the moving variance is wrong",
         f"Steps until the moving variance is within a factor of {RIGHT:g} of the true one, in the layer and cell that "
         "fall shortest. The prediction takes only the decay, the start, and the true variance, never the course of the "
-        "moving variance. What was observed is the end of the epoch from which on the median run is within the factor.",
+        "moving variance. What was observed are the steps of the epoch by whose end the median run is right to stay.",
         columns,
         rows,
     )
 
 
-def _steps(count: int | None, never: str = "never") -> str:
-    return never if count is None else f"{count:,}"
+def _observed(recovery: Row) -> str:
+    """The epoch in which the moving variance came right, as its steps."""
+    end = recovery["observed_steps"]
+    if end is None:
+        return "not in the run"
+    return f"{end - recovery['steps_an_epoch'] + 1:,} to {end:,}" if end else "0"
 
 
 def _in_short(arm: Row) -> str:
