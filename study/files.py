@@ -62,3 +62,20 @@ def write_json(path: Path | str, value: Any) -> None:
         ValueError: a number in `value` is not finite. Write `None` where a number does not exist.
     """
     write_text(path, json.dumps(value, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """The content of a file, a `kind`; None if there is no file.
+
+    Raises:
+        StudyError: it is damaged.
+    """
+    if not path.exists():
+        return None
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise StudyError(f"{path}: damaged, not JSON ({error}); remove it and make it again") from error
+    if value is not None and not isinstance(value, kind):
+        raise StudyError(f"{path}: found a {type(value).__name__}, expected a {kind.__name__}; make it again")
+    return value

@@ -21,7 +21,7 @@ from study.errors import StudyError
 from study.files import write_json
 from study.store.record import RecordReader, Store
 
-SCHEMA = 1
+SCHEMA = 2
 
 
 @dataclass(frozen=True)
@@ -33,20 +33,20 @@ class Decision:
         open: the levels whose contrasts need more seeds; none are left where all are settled or the budget is spent.
         unsettled: the levels whose contrasts are not settled.
         allocation: the number of seeds that each level has been given.
-        verdicts: the verdict on each contrast so far, by level.
+        labels: the label of each contrast so far, by level.
     """
 
     seeds: int
     open: tuple[str, ...]
     unsettled: tuple[str, ...]
     allocation: dict[str, int]
-    verdicts: dict[str, str]
+    labels: dict[str, str]
 
     @property
     def line(self) -> str:
         """The decision in one line, for a terminal."""
-        settled = [f"{level} ({verdict})" for level, verdict in self.verdicts.items() if level not in self.unsettled]
-        text = f"after {self.seeds} seeds {len(settled)} of {len(self.verdicts)} contrasts are settled"
+        settled = [f"{level} ({label})" for level, label in self.labels.items() if level not in self.unsettled]
+        text = f"after {self.seeds} seeds {len(settled)} of {len(self.labels)} contrasts are settled"
         if settled:
             text += f": {', '.join(settled)}"
         if self.open:
@@ -88,7 +88,7 @@ def decide(plan: Plan, spec: AnalysisSpec, reader: RecordReader, store: Store, s
                 levels = {name: level_text(level) for name, level in cell.levels.items()}
                 rows[run_id] = {**levels, "seed": seed, "status": record.status, **reader.columns(record)}
         table = run_table(pd.DataFrame(rows.values()), spec)
-        found = paths(table.measured(), looks, margin=spec.margin, alpha=spec.alpha)
+        found = paths(table.finished(), looks, margin=spec.margin, alpha=spec.alpha, stop=spec.stop)
         open_ = [path.level for path in found if path.settled_at is None]
         if not open_:
             break
@@ -99,7 +99,7 @@ def decide(plan: Plan, spec: AnalysisSpec, reader: RecordReader, store: Store, s
         open=tuple(open_) if look < looks[-1] else (),
         unsettled=tuple(open_),
         allocation=allocation,
-        verdicts={path.level: path.looks[-1].verdict for path in found},
+        labels={path.level: path.looks[-1].label if path.looks else "inconclusive" for path in found},
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study.analysis.about import About
 from study.analysis.files import plain
+from study.analysis.verdicts import verdicts
 from study.design.response import AnalysisSpec
 from study.errors import StudyError
 from study.stats.checks.diagnostics import diagnostics
@@ -15,7 +17,7 @@ from study.stats.checks.missing import missing
 from study.stats.collapse.rates import collapse
 from study.stats.descriptives import cells, curve_bands
 from study.stats.effects.anova import anova
-from study.stats.effects.contrasts import compare_with_control, effects, interaction_parts
+from study.stats.effects.contrasts import Effect, cell_parts, change_parts, compare_with_control, effects, level_parts
 from study.stats.effects.curve_contrasts import curve_contrasts
 from study.stats.effects.negative_control import negative_control, without_negative_control
 from study.stats.effects.tuned import Tuned, tuned
@@ -31,21 +33,29 @@ from study.stats.sequential.summary import path_rows, row_at_any_time, summary
 from study.stats.table import RunTable, level_name
 
 NAMES = (
-    *("contrasts", "tuned", "mixed", "simple_effects", "interactions", "anova", "collapse", "luck", "images"),
+    *("contrasts", "tuned", "mixed", "simple_effects", "level_effects", "interactions", "anova", "collapse"),
+    *("luck", "images"),
     *("specification", "ranks", "diagnostics", "missing", "power", "cells", "curves", "curve_contrasts"),
-    *("negative_control", "sequential", "sequential_path", "analysis"),
+    *("negative_control", "sequential", "sequential_path", "analysis", "verdicts"),
 )
 """The results of an analysis, each a file."""
 
+TUNED = "lr"
+"""The factor whose best level each arm may choose, if a design has it and names no other."""
+
 # What the description of an analysis calls its plan.
 _PLAN = (
-    *("alpha", "margin", "collapse_below", "adjust", "random", "tune", "validation_successes", "validation_trials"),
-    *("validation_response", "negative_control", "looks"),
+    *("alpha", "margin", "collapse_below", "random", "tune", "validation_successes", "validation_trials"),
+    *("validation_response", "negative_control", "looks", "stop"),
 )
 
 
 def analyse(
-    table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None = None, ended: Mapping[str, Any] | None = None
+    table: RunTable,
+    spec: AnalysisSpec,
+    curves: pd.DataFrame | None = None,
+    ended: Mapping[str, Any] | None = None,
+    about: About | None = None,
 ) -> dict[str, Any]:
     """All results by name of their file (without its ending), as plain values; None for what does not apply.
 
@@ -54,6 +64,7 @@ def analyse(
         spec: what was decided before the data were seen.
         curves: one row for each run and epoch: the factors, the block, `epoch`, and the validation columns.
         ended: `left_out` and `without_number` of a tracker's table, see `study.analysis.tracker_export`.
+        about: the words of the answers, and what they must say beside the numbers.
 
     Raises:
         StudyError: the plan does not fit the table.
@@ -63,13 +74,14 @@ def analyse(
         apart = negative_control(table, spec.negative_control, margin=spec.margin, alpha=spec.alpha)
         table = without_negative_control(table, spec.negative_control)
     # Every run counts as an outcome; what needs numbers is made from the runs that have one.
-    everything, table = table, table.measured()
+    everything, table = table, table.finished()
     curves = _checked_curves(table, spec, curves)
     absent: dict[str, str] = {}
     followed = _followed(table, spec)
     results: dict[str, Any] = dict.fromkeys(NAMES) | {
         "contrasts": _contrasts(table, spec, followed),
         "simple_effects": _simple_effects(table, spec),
+        "level_effects": _level_effects(table, spec),
         "interactions": _interactions(table, spec),
         "collapse": collapse(everything, spec.collapse_below, spec.alpha),
         "specification": specification_table(
@@ -83,7 +95,7 @@ def analyse(
         # A sequential study gives its arms different numbers of blocks on purpose.
         "missing": missing(everything) if followed is None else None,
         "cells": cells(everything, spec.collapse_below),
-        "curves": None if curves is None else curve_bands(curves, table.factors, table.scales()[-1]),
+        "curves": None if curves is None else curve_bands(curves, table.factors, table.scale),
         "curve_contrasts": None
         if curves is None or table.block is None
         else curve_contrasts(table, curves, _rng("curve_contrasts"), spec.alpha),
@@ -94,10 +106,13 @@ def analyse(
     }
     results |= _of_full_cells(table, spec, absent)
     results["analysis"] = _description(everything, spec, ended, absent)
-    return {name: plain(value) for name, value in results.items()}
+    results = {name: plain(value) for name, value in results.items()}
+    return results | {"verdicts": plain(verdicts(everything, spec, results, about or About()))}
 
 
-def describe(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None, reason: str) -> dict[str, Any]:
+def describe(
+    table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None, reason: str, about: About | None = None
+) -> dict[str, Any]:
     """As `analyse`, for a table that is not whole yet: its cells and curves alone; nothing is inferred.
 
     Args:
@@ -111,9 +126,10 @@ def describe(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | None, r
     results: dict[str, Any] = dict.fromkeys(NAMES)
     results |= {
         "cells": cells(table, spec.collapse_below),
-        "curves": None if curves is None else curve_bands(curves, table.factors, table.scales()[-1]),
+        "curves": None if curves is None else curve_bands(curves, table.factors, table.scale),
         "runs": _runs(table),
         "analysis": _description(table, spec, None, {"contrasts": reason}),
+        "verdicts": verdicts(table, spec, results, about or About(), reason),
     }
     return {name: plain(value) for name, value in results.items()}
 
@@ -124,9 +140,9 @@ def _of_full_cells(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) 
         absent["analysis of variance, mixed model, luck, ranks, checks and planning"] = "in a cell no run has a number"
         return {}
     return {
-        "tuned": _tuned(table, spec),
+        "tuned": _tuned(table, spec, absent),
         "mixed": _mixed(table, spec, absent),
-        "anova": anova(table, table.scales()[0]),
+        "anova": anova(table, table.scale),
         "luck": luck(table, spec.margin, _rng("luck"), alpha=spec.alpha),
         "images": images(table, alpha=spec.alpha),
         "ranks": _ranks(table, spec),
@@ -146,45 +162,44 @@ def _followed(table: RunTable, spec: AnalysisSpec) -> list[ContrastPath] | None:
         return None
     if table.block is None:
         raise StudyError("--looks needs a --block: what a sequential study adds are blocks")
-    return paths(table, spec.looks, margin=spec.margin, alpha=spec.alpha)
+    return paths(table, spec.looks, margin=spec.margin, alpha=spec.alpha, stop=spec.stop)
 
 
 def _contrasts(table: RunTable, spec: AnalysisSpec, followed: list[ContrastPath] | None) -> list[dict[str, Any]]:
     """The primary contrasts; of a sequential study, what holds at its time of stopping."""
     rows = []
-    for scale in table.scales():
-        for effect in compare_with_control(table, scale, **_settings(spec)):
-            row = {name: value for name, value in asdict(effect).items() if name != "cell"}
-            if followed is not None:
-                path = next(path for path in followed if path.level == effect.level)
-                row = row_at_any_time(table, row, path, spec.alpha)
-            rows.append(row)
+    for effect in compare_with_control(table, margin=spec.margin, alpha=spec.alpha):
+        row = {name: value for name, value in asdict(effect).items() if name != "cell"}
+        if followed is not None:
+            row = row_at_any_time(table, row, next(path for path in followed if path.level == effect.level))
+        rows.append(row)
     return rows
 
 
-def _simple_effects(table: RunTable, spec: AnalysisSpec) -> list[dict[str, Any]]:
+def _simple_effects(table: RunTable, spec: AnalysisSpec) -> list[Effect]:
     if not table.other_factors:
         return []
+    return effects(table, cell_parts(table), margin=spec.margin, alpha=spec.alpha)
+
+
+def _level_effects(table: RunTable, spec: AnalysisSpec) -> list[Effect]:
+    """The contrasts at each level of each other factor; those of one factor are a family."""
     return [
-        asdict(effect)
-        for scale in table.scales()
-        for effect in compare_with_control(table, scale, within_cells=True, **_settings(spec))
+        effect
+        for factor in table.other_factors
+        if len(table.levels(factor)) > 1
+        for effect in effects(table, level_parts(table, factor), margin=spec.margin, alpha=spec.alpha)
     ]
 
 
-def _interactions(table: RunTable, spec: AnalysisSpec) -> list[dict[str, Any]]:
-    """How each contrast changes between the levels of each other factor. A change has no verdict of its own."""
-    rows = []
-    for scale in table.scales():
-        for factor in table.other_factors:
-            family = interaction_parts(table, factor)
-            if family:
-                rows += [asdict(effect) for effect in effects(table, scale, family, **_settings(spec))]
-    return [{name: value for name, value in row.items() if name != "verdict"} for row in rows]
-
-
-def _settings(spec: AnalysisSpec) -> dict[str, Any]:
-    return {"margin": spec.margin, "alpha": spec.alpha, "adjust": spec.adjust}
+def _interactions(table: RunTable, spec: AnalysisSpec) -> list[Effect]:
+    """How each contrast changes between the levels of each other factor; the changes over one factor are a family."""
+    return [
+        effect
+        for factor in table.other_factors
+        if len(table.levels(factor)) > 1
+        for effect in effects(table, change_parts(table, factor), margin=spec.margin, alpha=spec.alpha)
+    ]
 
 
 def _mixed(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any] | None:
@@ -200,22 +215,35 @@ def _mixed(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[
         return None
 
 
-def _tuned(table: RunTable, spec: AnalysisSpec) -> Tuned | None:
-    if spec.tune is None:
+def _tuned(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> Tuned | None:
+    factor = spec.tune or (TUNED if TUNED in table.other_factors else None)
+    if factor is None or (spec.tune is None and len(table.levels(factor)) < 2):
         return None
-    names = (spec.validation_successes, spec.validation_trials)
-    lacking = [name for name in names if name not in table.frame]
-    if lacking:
-        raise StudyError(f"--tune needs the column {lacking[0]!r}, or name others with --validation-successes, -trials")
-    k, n = (table.frame[name].to_numpy(dtype=float) for name in names)
-    return tuned(table, spec.tune, k / n, _rng("tuned"), margin=spec.margin, alpha=spec.alpha, adjust=spec.adjust)
+    try:
+        return tuned(table, factor, _to_choose_by(table, spec), _rng("tuned"), margin=spec.margin, alpha=spec.alpha)
+    except StudyError as error:
+        if spec.tune is not None:
+            raise
+        absent["tuned"] = str(error).removeprefix(f"--tune {factor}: ").removeprefix("--tune ")
+        return None
+
+
+def _to_choose_by(table: RunTable, spec: AnalysisSpec) -> np.ndarray:
+    """What a level is chosen by, higher is better: the validation outcome, or that of the other blocks without one."""
+    names = (spec.validation_successes, spec.validation_trials) if table.counts else (spec.validation_response,)
+    if all(name in table.frame for name in names):
+        columns = [table.frame[name].to_numpy(dtype=float) for name in names]
+        values = columns[0] / columns[1] if table.counts else columns[0]
+        if np.isfinite(values).all():
+            return values if table.higher_is_better else -values
+    return table.values(table.scale) if table.higher_is_better else -table.values(table.scale)
 
 
 def _ranks(table: RunTable, spec: AnalysisSpec) -> dict[str, Any] | None:
     """Friedman's test of the arms over blocks; rank 1 is the best."""
     if table.block is None:
         return None
-    scale = table.scales()[-1]
+    scale = table.scale
     grid = outcome_grid(table, table.values(scale))
     means = np.column_stack([block_means(values) for values in grid.values])
     means = means[np.isfinite(means).all(axis=1)]
@@ -229,7 +257,7 @@ def _ranks(table: RunTable, spec: AnalysisSpec) -> dict[str, Any] | None:
 
 def _power(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any] | None:
     blocks = table.frame[table.block].nunique() if table.block else int(np.bincount(table.cell_index()).min())
-    unit = spec.margin or float(np.std(table.values(table.scales()[-1])))
+    unit = spec.margin or float(np.std(table.values(table.scale)))
     target = PlanningTarget(
         seeds=max(int(blocks), 2),
         margin=spec.margin,
@@ -237,6 +265,7 @@ def _power(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[
         contrasts=len(table.arms),
         alpha=spec.alpha,
         looks=spec.looks,
+        stop=spec.stop,
     )
     try:
         return plan_from_pilot(table, target)

@@ -46,11 +46,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
         metavar="COLUMN",
         help="how each run ended, as trackers export it (default: State or status, if any)",
     )
-    add("--adjust", choices=("max-t", "holm"), help="adjustment of p and intervals (default max-t)")
     looks = "the study was sequential, looked at after so many blocks: tests that hold at any time of stopping"
     add("--looks", metavar="N,N,...", help=looks)
     add("--random", metavar="TERMS", help='random terms of the mixed model, as "seed + seed:norm"')
-    add("--tune", metavar="FACTOR", help="compare each arm at its best level of this factor too")
+    add("--stop", choices=("settled", "sized"), help="when the sequential study stopped, as in design.stop")
+    add("--tune", metavar="FACTOR", help="compare each arm at its best level of this factor too (default: lr, if any)")
     add("--negative-control", metavar="LEVEL", help="a level that equals the control under other seeds (A/A)")
     add("--validation-successes", metavar="COLUMN", help="for --tune and --curves (default validation_correct)")
     add("--validation-trials", metavar="COLUMN", help="for --tune and --curves (default validation_trials)")
@@ -98,7 +98,7 @@ def _of_options(arguments: argparse.Namespace) -> tuple[AnalysisSpec, dict[str, 
         raise StudyError("--better lower does not go with counts: count what is wanted as successes")
     if counts and arguments.unit:
         raise StudyError(f"--unit {arguments.unit} does not go with counts, which are shown in per cent")
-    optional = ("unit", "better", "alpha", "adjust", "random", "tune", "negative_control", "successes", "trials")
+    optional = ("unit", "better", "alpha", "random", "stop", "tune", "negative_control", "successes", "trials")
     columns = ("response", "validation_successes", "validation_trials", "validation_response")
     spec = AnalysisSpec(
         factors=(focus, *(name for name in factors if name != focus)),

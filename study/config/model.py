@@ -87,10 +87,11 @@ class Design(Section):
         "level's contrast with the control is settled (better, worse, or equivalent within the margin) or `max` seeds "
         "are spent. A seed is a block; all cells share it.",
     )
-    stop: Annotated[Literal["settled", None], BeforeValidator(scalar)] = Field(
+    stop: Annotated[Literal["settled", "sized", None], BeforeValidator(scalar)] = Field(
         None,
-        description="When a sequential design stops adding seeds to a contrast: when it is `settled`. Its tests hold "
-        "at any time of stopping. Null for a fixed design.",
+        description="When a sequential design stops adding seeds to a contrast: when it is `settled` (any label but "
+        "inconclusive), or when it is also `sized` (a difference shown to be above or below the margin). Its tests "
+        "hold at any time of stopping. Null for a fixed design; a sequential one is `settled` by default.",
     )
     negative_control: Flag = Field(
         False,
@@ -118,7 +119,7 @@ class Design(Section):
             raise ValueError(
                 f"design.seeds.start is {self.seeds.start}; allowed: {self.seeds.max} or less, which is max"
             )
-        self.stop = "settled"
+        self.stop = self.stop or "settled"
         return self
 
     @model_validator(mode="after")

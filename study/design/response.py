@@ -48,13 +48,13 @@ class AnalysisSpec:
             0 for none.
         collapse_below: a run has collapsed below this share of successes, or beyond this response in the worse
             direction; None: by diverging alone.
-        adjust: "max-t" or "holm", see `study.stats.effects.contrasts`.
         random: random terms of the mixed model; None for the block and its interaction with the factor of interest.
-        tune: the factor whose best level each arm may choose; None for no tuned comparison.
+        tune: the factor whose best level each arm may choose; None for one called lr, if there is one.
         validation_successes, validation_trials: the columns that the choice, and learning curves, are made from.
         validation_response: the column that the learning curves of a numeric response are made from.
         negative_control: a level that is the control under other seeds; it is compared apart and left out elsewhere.
         looks: the numbers of blocks at which a sequential study was looked at; () for a fixed number of blocks.
+        stop: when it gives a contrast no more blocks, "settled" or "sized", see `study.stats.effects.labels.settled`.
     """
 
     factors: tuple[str, ...]
@@ -69,7 +69,6 @@ class AnalysisSpec:
     alpha: float = 0.05
     margin: float = 0.0
     collapse_below: float | None = None
-    adjust: str = "max-t"
     random: str | None = None
     tune: str | None = None
     validation_successes: str = "validation_correct"
@@ -77,6 +76,7 @@ class AnalysisSpec:
     validation_response: str = "validation_response"
     negative_control: str | None = None
     looks: tuple[int, ...] = ()
+    stop: str = "settled"
 
 
 def analysis_spec(config: dict[str, Any], response: Response) -> AnalysisSpec:
@@ -99,4 +99,5 @@ def analysis_spec(config: dict[str, Any], response: Response) -> AnalysisSpec:
         **{f"validation_{role}": column for role, column in response.validation.items()},
         negative_control=factorial.NEGATIVE_CONTROL if config["design"]["negative_control"] else None,
         looks=factorial.looks(config),
+        stop=config["design"].get("stop") or "settled",
     )

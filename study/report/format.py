@@ -1,10 +1,11 @@
 """Numbers as a reader wants them: sensible digits, a true minus sign, a thin space before a unit."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
 MINUS = "\N{MINUS SIGN}"
 THIN = "\N{NARROW NO-BREAK SPACE}"
@@ -134,6 +135,19 @@ class Response:
     counts: bool
     higher: bool
     digits: int
+
+    @staticmethod
+    def of(outcome: Mapping[str, Any], margin: float | None, estimates: Iterable[float | None]) -> "Response":
+        """Of an `outcome` as analysis.json holds it, with digits that show the margin, or the smallest estimate."""
+        counts = outcome["successes"] is not None
+        sizes = [] if counts else [abs(estimate) for estimate in estimates if estimate]
+        return Response(
+            name=str(outcome["name"]),
+            unit=str(outcome["unit"]),
+            counts=counts,
+            higher=outcome["better"] != "lower",
+            digits=decimals(margin or min(sizes, default=0.0)),
+        )
 
     @property
     def title(self) -> str:

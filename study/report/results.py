@@ -1,7 +1,6 @@
 """A results directory, read: every file that is there, checked for the keys the report relies on."""
 
 import functools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -11,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from study.errors import StudyError
+from study.files import read_json
 from study.report.format import THIN, Response, decimals
 
 Row = Mapping[str, Any]
@@ -321,23 +321,6 @@ def _factor(name: str, given: Row) -> Factor:
     # On one line: an expression of Vega holds no line separator.
     labels = tuple(" ".join(label.split()) for label in labels)
     return Factor(name, str(given.get("title") or name), levels, labels)
-
-
-def read_json(path: Path, kind: type) -> Any:
-    """The content of a file, a `kind`; None if there is no file.
-
-    Raises:
-        StudyError: it is damaged.
-    """
-    if not path.exists():
-        return None
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path}: damaged, not JSON ({error}); remove it and make it again") from error
-    if value is not None and not isinstance(value, kind):
-        raise StudyError(f"{path}: found a {type(value).__name__}, expected a {kind.__name__}; make it again")
-    return value
 
 
 def read_table(path: Path) -> pd.DataFrame | None:

@@ -16,21 +16,20 @@ def cells(table: RunTable, collapse_below: float | None) -> list[dict[str, Any]]
 
     Args:
         table: the runs.
-        collapse_below: see `RunTable.collapsed`.
+        collapse_below: see `RunTable.failed`.
 
     Returns:
-        One dict a cell: `levels` (factor -> level), `runs`, `diverged`, `collapsed` (diverged runs included), and
-        `mean`, `median`, `sd` (divisor n - 1; None for one run), `min`, `max` of the accuracy in per cent, or of the
-        response in its own unit. All runs of the cell count, collapsed ones too; of a response those that have a
-        number, and a cell without any has None.
+        One dict a cell: `levels` (factor -> level), `runs`, `diverged`, `collapsed`, and `mean`, `median`, `sd`
+        (divisor n - 1; None for one run), `min`, `max` of the accuracy in per cent, or of the response in its own unit,
+        over the runs that did not diverge, collapsed ones too; None in a cell without any.
     """
-    values = table.values(table.scales()[-1])
-    collapsed = table.collapsed(collapse_below)
+    values = table.values(table.scale)
     diverged = table.diverged()
+    collapsed = table.failed(collapse_below) & ~diverged
     rows = []
     for levels, index in _cells_of(table.frame, table.factors):
         here = values[index]
-        here = here[np.isfinite(here)]
+        here = here[np.isfinite(here) & ~diverged[index]]
         rows.append(
             {
                 "levels": levels,

@@ -52,7 +52,7 @@ class RunTable:
         control: the level of the focus factor that the others are compared with.
         successes, trials: the columns of counts, or None if `response` is used.
         response: the column of a numeric response, or None if counts are used. A run that diverged may have none (NaN);
-            `measured` leaves it out.
+            `finished` leaves it out.
         higher_is_better: the direction of the response; of counts it is always so.
     """
 
@@ -96,6 +96,11 @@ class RunTable:
         """The scales an effect is given on: log odds of error and percentage points, or the response's own unit."""
         return ("log_odds", "pp") if self.counts else ("response",)
 
+    @property
+    def scale(self) -> str:
+        """The scale that decides: percentage points, or the response's own unit."""
+        return self.scales()[-1]
+
     def values(self, scale: str) -> np.ndarray:
         """The outcome of each run on one of `scales()`, shape (runs,)."""
         return on_scale(self.frame, scale, self.successes, self.trials, self.response)
@@ -128,16 +133,16 @@ class RunTable:
         """Which runs have the status "diverged", shape (runs,); none if the table has no `status`."""
         return _diverged(self.frame)
 
-    def collapsed(self, threshold: float | None) -> np.ndarray:
-        """Which runs collapsed, shape (runs,): diverged, or worse than `threshold`.
+    def failed(self, threshold: float | None) -> np.ndarray:
+        """Which runs failed, shape (runs,): diverged, or worse than `threshold`.
 
         The threshold is a share of successes (0 to 1), or a number in the response's own unit if the table has no
-        counts. None: a run collapses by diverging alone.
+        counts. None: a run fails by diverging alone.
         """
         if threshold is None:
             return self.diverged()
         level = 100.0 * threshold if self.counts else threshold
-        values = self.values(self.scales()[-1])
+        values = self.values(self.scale)
         return self.diverged() | (values < level if self.higher_is_better else values > level)
 
     def with_outcome(self, values: np.ndarray) -> "RunTable":
@@ -146,9 +151,9 @@ class RunTable:
         frame = self.frame.assign(**{name: values})
         return replace(self, frame=frame, successes=None, trials=None, response=name)
 
-    def measured(self) -> "RunTable":
-        """The runs that have a finite outcome; all of them, but where runs diverged without a number."""
-        return self.subset(np.isfinite(self.values(self.scales()[-1])))
+    def finished(self) -> "RunTable":
+        """The runs that did not diverge: those that have a finite outcome to compare."""
+        return self.subset(np.isfinite(self.values(self.scale)) & ~self.diverged())
 
 
 def read_table(

@@ -18,7 +18,7 @@ def diagnostics(table: RunTable, collapse_below: float | None = None) -> dict[st
 
     Args:
         table: the runs; all of them count.
-        collapse_below: see `RunTable.collapsed`; collapsed runs may be alike in different blocks without fault.
+        collapse_below: see `RunTable.failed`; collapsed runs may be alike in different blocks without fault.
 
     Returns:
         scale, model ("cell + block" or "cell": what the residuals are left from), residual_sd.
@@ -34,14 +34,14 @@ def diagnostics(table: RunTable, collapse_below: float | None = None) -> dict[st
             without block.
         seeding: see `seeding`.
     """
-    values = table.values(table.scales()[0])
+    values = table.values(table.scale)
     grid = outcome_grid(table, values)
     flat = grid.values.reshape(-1, grid.values.shape[2])
     left, df = residuals(flat, grid.paired)
     sd = float(np.sqrt(np.nansum(left**2) / df)) if df > 0 else 0.0
     by_arm = left.reshape(len(grid.arms), -1)
     return {
-        "scale": table.scales()[0],
+        "scale": table.scale,
         "model": "cell + block" if grid.paired else "cell",
         "residual_sd": sd,
         "qq": [{"level": level, **_qq(row, sd)} for level, row in zip(grid.arms, by_arm, strict=True)],

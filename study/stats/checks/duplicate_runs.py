@@ -20,7 +20,7 @@ def seeding(table: RunTable, collapse_below: float | None = None) -> dict[str, A
         table: the runs. Their column `weights_digest` is of the trained weights: different blocks must differ, runs of
             one block may share weights. `correct_bits` holds packed correctness bits: runs of one cell and different
             blocks must differ. `run_id` identifies a run: no value may occur twice.
-        collapse_below: see `RunTable.collapsed`. Collapsed runs (one class for every image) may be equal without fault.
+        collapse_below: see `RunTable.failed`. Collapsed runs (one class for every image) may be equal without fault.
 
     Returns:
         same_weights, same_bits: lists of groups of blocks (names); None if there is no such column.
@@ -34,7 +34,7 @@ def seeding(table: RunTable, collapse_below: float | None = None) -> dict[str, A
     frame = table.frame
     block = frame[table.block] if table.block is not None else pd.Series(np.arange(1, len(frame) + 1))
     names = block.astype(str)
-    alive = ~table.collapsed(collapse_below)
+    alive = ~table.failed(collapse_below)
     found: dict[str, Any] = {
         "same_weights": _groups(frame["weights_digest"], names) if "weights_digest" in frame else None,
         "same_bits": None,

@@ -22,7 +22,7 @@ def missing(table: RunTable) -> dict[str, Any] | None:
         estimate, low, high}, low with the arm's missing runs at the worst outcome, high with the control's (the other
         way round if lower is better).
     """
-    scale = table.scales()[-1]
+    scale = table.scale
     values = table.values(scale)
     if table.block is None and np.isfinite(values).all():
         return None

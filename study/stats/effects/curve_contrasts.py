@@ -30,7 +30,7 @@ def curve_contrasts(
     """
     epochs = sorted(int(epoch) for epoch in curves["epoch"].unique())
     columns, labels = [], []
-    scale = table.scales()[-1]
+    scale = table.scale
     for epoch in epochs:
         here = curves[curves["epoch"] == epoch]
         grid = outcome_grid(table, at_runs(table, here, on_scale(here, scale, "successes", "trials", "response")))

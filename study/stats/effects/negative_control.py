@@ -19,22 +19,20 @@ def negative_control(table: RunTable, level: str, *, margin: float = 0.0, alpha:
         margin, alpha: see `compare_with_control`.
 
     Returns:
-        level, control, alpha, contrasts (rows as of the real arms, one a scale), passed (whether they find nothing at
-        alpha; by chance a share alpha of studies does not pass).
+        level, control, alpha, contrast (a row as of the real arms), passed (whether it finds nothing at alpha; by
+        chance a share alpha of studies does not pass).
 
     Raises:
         StudyError: `level` is not an arm of the table.
     """
-    pair = _restrict(table, (table.control, _known(table, level))).measured()
-    contrasts = [
-        effect for scale in pair.scales() for effect in compare_with_control(pair, scale, margin=margin, alpha=alpha)
-    ]
+    pair = _restrict(table, (table.control, _known(table, level))).finished()
+    (contrast,) = compare_with_control(pair, margin=margin, alpha=alpha)
     return {
         "level": level,
         "control": table.control,
         "alpha": alpha,
-        "contrasts": [asdict(effect) for effect in contrasts],
-        "passed": all(effect.p_adjusted >= alpha for effect in contrasts if effect.p_adjusted is not None),
+        "contrast": asdict(contrast),
+        "passed": contrast.p is None or contrast.p >= alpha,
     }
 
 

@@ -1,6 +1,7 @@
-"""Power of the t test of one contrast and of its equivalence test, for a number of seeds fixed in advance."""
+"""Power of one contrast's interval to exclude 0, or to be settled against the margin, for a fixed number of seeds."""
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from scipy import optimize, special, stats
@@ -24,22 +25,46 @@ def power_of_t(effect: float, sd: float, seeds: int, alpha: float, paired: bool 
     return float(stats.nct.sf(critical, df, centre) + other)
 
 
-def power_of_equivalence(margin: float, sd: float, seeds: int, alpha: float, paired: bool = True) -> float:
-    """Power of two one-sided t tests when the true difference is 0; arguments as in `power_of_t`.
+def power_of_settling(effect: float, sd: float, seeds: int, alpha: float, margin: float, paired: bool = True) -> float:
+    """The chance that the 1 - alpha interval of a mean difference excludes 0 or lies inside the margin.
 
-    P(|D| < margin - t s) with D normal and s its estimated standard error, integrated over the distribution of s.
+    With half width w: |D| > w, or |D| < margin - w; D is normal, w proportional to its estimated standard error, over
+    whose distribution the chance is integrated. Arguments as in `power_of_t`; a margin of 0 is none.
     """
     if sd == 0.0:
-        return 1.0
+        return 1.0 if effect != 0 or margin > 0 else 0.0
     df = seeds - 1 if paired else 2 * (seeds - 1)
     se = sd / np.sqrt(seeds)
-    most = margin / (float(stats.t.ppf(1 - alpha, df)) * se)  # of s / se: above it the tests cannot both reject
-    nodes, weights = np.polynomial.legendre.leggauss(200)
-    top = min(most, float(stats.chi.isf(1e-14, df)) / np.sqrt(df))
-    s = 0.5 * top * (nodes + 1)
-    density = stats.chi.pdf(s * np.sqrt(df), df) * np.sqrt(df)
-    inside = 2 * special.ndtr((margin / se) * (1 - s / most)) - 1
-    return float(0.5 * top * weights @ (density * inside))
+    top = float(stats.chi.isf(1e-14, df)) / np.sqrt(df)
+    critical = float(stats.t.isf(alpha / 2, df)) * se
+    # The integrand has corners where the width is the margin or half of it.
+    corners = [0.0, *sorted(x for x in (0.5 * margin / critical, margin / critical) if 0 < x < top), top]
+    nodes, weights = np.polynomial.legendre.leggauss(100)
+    total = 0.0
+    for low, high in pairwise(corners):
+        s = low + 0.5 * (high - low) * (nodes + 1)
+        width = critical * s
+        inner, outer = np.maximum(margin - width, 0.0), width
+        open_ = _between(inner, outer, effect, se)
+        density = stats.chi.pdf(s * np.sqrt(df), df) * np.sqrt(df)
+        total += float(0.5 * (high - low) * weights @ (density * (1 - open_)))
+    return total
+
+
+def power_of_equivalence(margin: float, sd: float, seeds: int, alpha: float, paired: bool = True) -> float:
+    """The chance that the 1 - alpha interval lies inside the margin when the true difference is 0."""
+    if sd == 0.0:
+        return 1.0
+    return power_of_settling(0.0, sd, seeds, alpha, margin, paired) - power_of_settling(
+        0.0, sd, seeds, alpha, 0.0, paired
+    )
+
+
+def _between(inner: np.ndarray, outer: np.ndarray, effect: float, se: float) -> np.ndarray:
+    """P(inner <= |D| <= outer) for D normal with mean `effect`; 0 where inner is above outer."""
+    upper = special.ndtr((outer - effect) / se) - special.ndtr((inner - effect) / se)
+    lower = special.ndtr((-inner - effect) / se) - special.ndtr((-outer - effect) / se)
+    return np.where(inner < outer, upper + lower, 0.0)
 
 
 def seeds_needed(reaches: Callable[[int], float], power: float) -> int | None:

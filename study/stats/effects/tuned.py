@@ -1,13 +1,12 @@
 """Each arm at its best level of a tuning factor, chosen on validation data and judged on other blocks."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
 from study.stats.effects.contrasts import Effect, compare_with_control
-from study.stats.effects.equivalence import log_odds_margin
 from study.stats.layout import outcome_grid
 from study.stats.table import RunTable, build_table
 
@@ -49,7 +48,6 @@ def tuned(
     *,
     margin: float = 0.0,
     alpha: float = 0.05,
-    adjust: str = "max-t",
 ) -> Tuned:
     """Compare each arm with the control, each at its best level of `factor`.
 
@@ -62,36 +60,32 @@ def tuned(
     Args:
         table: the runs, with a block.
         factor: the factor to tune, not the focus factor.
-        validation: the validation outcome of each run, higher is better, shape (runs,).
+        validation: the outcome that the choice is made on, of each run, higher is better, shape (runs,).
         rng: draws the splits.
-        margin, alpha, adjust: as in `compare_with_control`; the margin in percentage points for counts.
+        margin, alpha: as in `compare_with_control`.
 
     Raises:
         StudyError: no such factor, no block, or fewer than four blocks.
     """
     _check(table, factor)
-    scores = {scale: _by_level(table, factor, table.values(scale)) for scale in table.scales()}
+    values = _by_level(table, factor, table.values(table.scale))
     valid = _by_level(table, factor, validation)
     blocks = valid.shape[-1]
     chosen = np.zeros(valid.shape[:3])
-    total = {scale: np.zeros((*valid.shape[:2], blocks)) for scale in scores}
-    times = {scale: np.zeros((*valid.shape[:2], blocks)) for scale in scores}
+    total, times = np.zeros((*valid.shape[:2], blocks)), np.zeros((*valid.shape[:2], blocks))
     for _ in range(SPLITS):
         half = rng.permutation(blocks) < blocks // 2
         for choosing in (half, ~half):
             best = _best(valid[..., choosing])
             np.add.at(chosen, (*np.indices(best.shape), best), 1.0)
-            for scale, values in scores.items():
-                picked = np.take_along_axis(values, best[:, :, None, None], axis=2)[:, :, 0]
-                use = ~choosing & np.isfinite(picked)
-                total[scale] += np.where(use, picked, 0.0)
-                times[scale] += use
-    effects: list[Effect] = []
-    for scale in scores:
-        seen = times[scale] > 0
-        score = np.divide(total[scale], times[scale], out=np.full(seen.shape, np.nan), where=seen)
-        effects += _contrasts(table, factor, scale, score, margin, alpha, adjust)
-    return Tuned(factor, SPLITS, effects, _choices(table, factor, chosen, _best(valid)))
+            picked = np.take_along_axis(values, best[:, :, None, None], axis=2)[:, :, 0]
+            use = ~choosing & np.isfinite(picked)
+            total += np.where(use, picked, 0.0)
+            times += use
+    score = np.divide(total, times, out=np.full(times.shape, np.nan), where=times > 0)
+    return Tuned(
+        factor, SPLITS, _contrasts(table, factor, score, margin, alpha), _choices(table, factor, chosen, _best(valid))
+    )
 
 
 def _check(table: RunTable, factor: str) -> None:
@@ -127,9 +121,7 @@ def _remaining(table: RunTable, factor: str) -> list[dict[str, str]]:
     return list({tuple(cell.items()): cell for cell in cells}.values())
 
 
-def _contrasts(
-    table: RunTable, factor: str, scale: str, score: np.ndarray, margin: float, alpha: float, adjust: str
-) -> list[Effect]:
+def _contrasts(table: RunTable, factor: str, score: np.ndarray, margin: float, alpha: float) -> list[Effect]:
     """The contrasts of the blocks' scores (arms, cells, blocks), through the same engine as the untuned ones."""
     cells = _remaining(table, factor)
     outcome = str(table.successes or table.response)
@@ -142,13 +134,14 @@ def _contrasts(
     ]
     names = [table.focus, *(name for name in table.other_factors if name != factor)]
     scores = build_table(
-        pd.DataFrame(rows), names, table.control, table.block, response=outcome, higher_is_better=scale != "log_odds"
+        pd.DataFrame(rows),
+        names,
+        table.control,
+        table.block,
+        response=outcome,
+        higher_is_better=table.higher_is_better,
     )
-    if scale == "log_odds":
-        odds = float(np.nanmean(score[0], axis=-1).mean())
-        margin = log_odds_margin(margin, 1 / (1 + np.exp(-odds)))
-    effects = compare_with_control(scores, "response", margin=margin, alpha=alpha, adjust=adjust)
-    return [replace(effect, scale=scale) for effect in effects]
+    return compare_with_control(scores, margin=margin, alpha=alpha)
 
 
 def _choices(table: RunTable, factor: str, chosen: np.ndarray, best: np.ndarray) -> list[Choice]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import special, stats
 
-from study.stats.effects.contrasts import Effect, compare_with_control
+from study.stats.effects.contrasts import Effect, cell_parts, compare_with_control, effects
 from study.stats.effects.power import power_of_t, seeds_needed
 from study.stats.effects.probability_of_improvement import probability_better
 from study.stats.layout import OutcomeGrid, block_means, outcome_grid
@@ -71,9 +71,8 @@ def luck(
     grids = {scale: outcome_grid(table, table.values(scale)) for scale in table.scales()}
     grid = grids[first]
     higher = table.higher_is_better
-    # Holm's adjustment is the quickest; no adjusted number is used.
-    whole = {s: compare_with_control(table, s, margin=margin, alpha=alpha, adjust="holm") for s in table.scales()}
-    inside = compare_with_control(table, first, margin=margin, alpha=alpha, adjust="holm", within_cells=True)
+    whole = {s: compare_with_control(table, s, alpha=alpha) for s in table.scales()}
+    inside = effects(table, cell_parts(table), first, alpha=alpha)
     setting = _Setting(margin, alpha, higher, replicates, len(table.arms), rng)
     contrasts = []
     for arm, level in enumerate(table.arms, start=1):
@@ -165,7 +164,7 @@ def _contrast(
         "level": overall.level,
         "control": overall.control,
         **rows,
-        "matters": _matters(in_unit, orientation),
+        "matters": _matters(in_unit, orientation, setting.margin),
         "almost_stochastic_order": _stochastic_order(block_values, grid.paired, setting),
         "seeds_enough": {name: _seeds_enough(overall.estimate, sd, alpha, grid.paired) for name, sd in sds.items()},
     }
@@ -248,15 +247,15 @@ def _better(arm: np.ndarray, control: np.ndarray, paired: bool, setting: _Settin
     )
 
 
-def _matters(effect: Effect, orientation: float) -> float | None:
+def _matters(effect: Effect, orientation: float, margin: float) -> float | None:
     """The posterior probability that the effect is better than the margin: given the data it is estimate + se * t_df.
 
     That is so under the Jeffreys prior p(mean, sd) ~ 1 / sd of a paired t test (Benavoli et al. 2017, with correlation
     0; the margin is the end of their region of practical equivalence).
     """
-    if effect.se is None or effect.df is None:
+    if effect.estimate is None or effect.se is None or effect.df is None:
         return None
-    beyond = effect.margin - orientation * effect.estimate
+    beyond = margin - orientation * effect.estimate
     return float(stats.t.sf(beyond / effect.se, effect.df)) if effect.se > 0.0 else float(beyond < 0.0)
 
 

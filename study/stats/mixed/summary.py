@@ -35,7 +35,7 @@ def mixed_json(table: RunTable, random: str | None = None, *, alpha: float = 0.0
     """
     if table.block is None:
         return None
-    scale = table.scales()[0]
+    scale = table.scale
     model = fit_mixed(table, scale, random)
     inference = MixedInference(model)
     profile = VarianceProfile(model)

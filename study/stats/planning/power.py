@@ -5,10 +5,16 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
 from study.errors import StudyError
-from study.stats.effects.power import detectable_effect, power_of_equivalence, power_of_t, sd_interval, seeds_needed
+from study.stats.effects.power import (
+    detectable_effect,
+    power_of_equivalence,
+    power_of_settling,
+    power_of_t,
+    sd_interval,
+    seeds_needed,
+)
 from study.stats.layout import OutcomeGrid, outcome_grid
 from study.stats.sequential.power import stopping
 from study.stats.table import RunTable
@@ -23,10 +29,11 @@ class PlanningTarget:
         margin: the smallest effect that matters, in percentage points (pp), or the response's unit; 0: none.
         effects: effects to be told the seeds for, same unit.
         contrasts: how many arms are compared with the control; alpha is shared by Bonferroni, a little more strictly
-            than Holm does.
-        alpha: two-sided level of the family of contrasts; also the level of the equivalence test.
+            than the analysis does.
+        alpha: two-sided level of the family of contrasts.
         power: the wanted probability of finding a real effect.
         looks: the numbers of seeds at which a sequential design looks, the last its budget; (): a fixed design alone.
+        stop: when it gives a contrast no more seeds, see `study.stats.effects.labels.settled`.
     """
 
     seeds: int = 20
@@ -36,6 +43,7 @@ class PlanningTarget:
     alpha: float = 0.05
     power: float = 0.8
     looks: tuple[int, ...] = ()
+    stop: str = "settled"
 
 
 def plan_from_assumptions(
@@ -53,18 +61,15 @@ def plan_from_assumptions(
     Returns:
         As `plan_from_pilot`, with `source` "assumption" and no uncertainty (the low and high fields are None).
     """
-    variance = 2.0 * (run_sd**2 + 1.0 / (trials * error_rate * (1 - error_rate)))
-    to_pp = 100.0 * error_rate * (1 - error_rate)
-    parts = {
-        name: _part(_Spread(np.sqrt(v), np.sqrt(v) * to_pp, None), _Unit(error_rate), target, True)
-        for name, v in (("main", variance / cells), ("cell", variance))
-    }
+    slope = error_rate * (1 - error_rate)  # of the error rate in its log odds
+    variance = 2.0 * (100.0 * slope) ** 2 * (run_sd**2 + 1.0 / (trials * slope))
     return {
         **_head("assumption", "pp", target, True, cells),
         "error_rate": error_rate,
         "trials": trials,
         "run_sd": run_sd,
-        **parts,
+        "main": _part(np.sqrt(variance / cells), None, target, True, error_rate),
+        "cell": _part(np.sqrt(variance), None, target, True, error_rate),
     }
 
 
@@ -79,23 +84,21 @@ def plan_from_pilot(table: RunTable, target: PlanningTarget) -> dict[str, Any]:
         source ("pilot"), unit ("pp" or "response"), paired, alpha, contrasts, alpha_per_contrast, power,
         planned_seeds, cells, margin, error_rate (the control's; None without counts), trials, run_sd (None);
         main (contrast averaged over the cells of the other factors) and cell (contrast in one cell), each:
-          sd_difference (of one seed's difference, on log odds or the response's unit), df, sd_low, sd_high (chi-square
-          interval at 95 %), detectable {effect, low, high} with the planned seeds in `unit`, seeds_for: rows {effect,
-          seeds, low, high}, equivalence {margin, seeds, low, high, power_at_planned}: seeds to show that two equal
-          arms differ by less than the margin (TOST, power at a true difference of 0); None without margin; sequential:
-          rows {effect, expected, median, q90, settled}, the seeds that a sequential design spends on a contrast (see
-          `stopping`), for no difference and for each effect; None without looks or pairs.
-        low and high carry the pilot's uncertainty about sd. `seeds` is None beyond 100,000. The variance is the mean
-        over arms, with blocks - 1 degrees of freedom (the arms share the control, so they do not add up).
-
-        With counts, effects in pp are improvements on the control's error rate, tested on log odds; equivalence is
-        tested in pp.
+          sd_difference (of one seed's difference, in the unit), df, sd_low, sd_high (chi-square interval at 95 %),
+          detectable {effect, low, high} with the planned seeds; seeds_for: rows {effect, seeds, low, high, settled},
+          the seeds whose interval excludes 0, and those that settle the contrast against the margin (None without
+          one); equivalence {margin, seeds, low, high, power_at_planned}: seeds whose interval lies inside the margin
+          when the true difference is 0; None without margin; sequential: rows {effect, expected, median, q90,
+          settled}, the seeds that a sequential design spends on a contrast (see `stopping`), for no difference and for
+          each effect; None without looks or pairs.
+        low and high carry the pilot's uncertainty about sd. `seeds` is None beyond 100,000, or for more improvement
+        than there are errors. The variance is the mean over arms, with blocks - 1 degrees of freedom (the arms share
+        the control, so they do not add up).
 
     Raises:
         StudyError: no variance can be estimated.
     """
-    first = outcome_grid(table, table.values(table.scales()[0]))
-    last = outcome_grid(table, table.values(table.scales()[-1]))
+    grid = outcome_grid(table, table.values(table.scale))
     error_rate = None
     if table.counts:
         control = (table.frame[table.focus] == table.control).to_numpy()
@@ -104,45 +107,15 @@ def plan_from_pilot(table: RunTable, target: PlanningTarget) -> dict[str, Any]:
         error_rate = float((trials.sum() - successes.sum() + 0.5) / (trials.sum() + 1))
     parts = {}
     for name, spread in (("main", _main_spread), ("cell", _cell_spread)):
-        variance, df = spread(first)
-        in_unit, _ = spread(last)
-        parts[name] = _part(_Spread(np.sqrt(variance), np.sqrt(in_unit), df), _Unit(error_rate), target, first.paired)
+        variance, df = spread(grid)
+        parts[name] = _part(float(np.sqrt(variance)), df, target, grid.paired, error_rate)
     return {
-        **_head("pilot", "pp" if table.counts else "response", target, first.paired, len(first.cells)),
+        **_head("pilot", table.scale, target, grid.paired, len(grid.cells)),
         "error_rate": error_rate,
         "trials": int(np.median(table.frame[table.trials])) if table.counts else None,
         "run_sd": None,
         **parts,
     }
-
-
-@dataclass(frozen=True)
-class _Spread:
-    """Standard deviation of one seed's difference on the scale of the test, in the unit of effects, and its df."""
-
-    sd: float
-    sd_in_unit: float
-    df: float | None
-
-
-@dataclass(frozen=True)
-class _Unit:
-    """Effects in pp, improvements on an error rate tested on log odds of error; without a rate, the response's unit."""
-
-    error_rate: float | None
-
-    def to_test(self, effect: float) -> float | None:
-        """The effect on the scale of the test; None if there are not that many errors to remove."""
-        if self.error_rate is None:
-            return effect
-        left = self.error_rate - effect / 100.0
-        return float(special.logit(self.error_rate) - special.logit(left)) if left > 0.0 else None
-
-    def of_test(self, difference: float) -> float:
-        """The effect, in the unit, that a difference on the scale of the test stands for."""
-        if self.error_rate is None:
-            return difference
-        return float(100.0 * (self.error_rate - special.expit(special.logit(self.error_rate) - difference)))
 
 
 def _head(source: str, unit: str, target: PlanningTarget, paired: bool, cells: int) -> dict[str, Any]:
@@ -161,55 +134,51 @@ def _head(source: str, unit: str, target: PlanningTarget, paired: bool, cells: i
     }
 
 
-def _part(spread: _Spread, unit: _Unit, target: PlanningTarget, paired: bool) -> dict[str, Any]:
-    alpha = target.alpha / target.contrasts
-    low: float | None = None
-    high: float | None = None
-    if spread.df is not None and spread.sd > 0:
-        low, high = (end / spread.sd for end in sd_interval(spread.sd, spread.df))
+def _part(
+    sd: float, df: float | None, target: PlanningTarget, paired: bool, error_rate: float | None
+) -> dict[str, Any]:
+    alpha, margin, wanted = target.alpha / target.contrasts, target.margin, target.power
+    low, high = sd_interval(sd, df) if df is not None and sd > 0 else (None, None)
 
     def with_interval(name: str, function: Callable[[float], Any]) -> dict[str, Any]:
-        """`function` of the factor by which the sd is multiplied: at the estimate and at the ends of its interval."""
+        """`function` of the sd, at its estimate and at the ends of its interval."""
         return {
-            name: function(1.0),
+            name: function(sd),
             "low": None if low is None else function(low),
             "high": None if high is None else function(high),
         }
 
     def seeds_for(effect: float) -> dict[str, Any]:
-        difference = unit.to_test(effect)
-
-        def needed(factor: float) -> int | None:
-            if difference is None:
-                return None
-            sd = spread.sd * factor
-            return seeds_needed(lambda n: power_of_t(difference, sd, n, alpha, paired), target.power) if sd > 0 else 2
-
-        return {"effect": effect, **with_interval("seeds", needed)}
-
-    def seeds_to_equate(factor: float) -> int | None:
-        sd = spread.sd_in_unit * factor
-        return seeds_needed(lambda n: power_of_equivalence(target.margin, sd, n, target.alpha, paired), target.power)
+        row: dict[str, Any] = {"effect": effect}
+        if error_rate is not None and effect >= 100.0 * error_rate:
+            return row | dict.fromkeys(("seeds", "low", "high", "settled"))
+        settled = None
+        if margin > 0:
+            settled = seeds_needed(lambda n: power_of_settling(effect, sd, n, alpha, margin, paired), wanted)
+        found = with_interval(
+            "seeds", lambda s: seeds_needed(lambda n: power_of_t(effect, s, n, alpha, paired), wanted)
+        )
+        return row | found | {"settled": settled}
 
     def equivalence() -> dict[str, Any]:
-        planned = power_of_equivalence(target.margin, spread.sd_in_unit, target.seeds, target.alpha, paired)
-        return {"margin": target.margin, **with_interval("seeds", seeds_to_equate), "power_at_planned": planned}
+        def needed(s: float) -> int | None:
+            return seeds_needed(lambda n: power_of_equivalence(margin, s, n, alpha, paired), wanted)
+
+        planned = power_of_equivalence(margin, sd, target.seeds, alpha, paired)
+        return {"margin": margin, **with_interval("seeds", needed), "power_at_planned": planned}
 
     def sequential(effect: float) -> dict[str, Any]:
-        found = stopping(effect, spread.sd_in_unit, target.margin, target.looks, target.alpha, target.contrasts)
+        found = stopping(effect, sd, margin, target.looks, target.alpha, target.contrasts, target.stop)
         return {"effect": effect, **asdict(found)}
 
-    def detectable(factor: float) -> float:
-        return unit.of_test(detectable_effect(spread.sd * factor, target.seeds, alpha, target.power, paired))
-
     return {
-        "sd_difference": float(spread.sd),
-        "df": spread.df,
-        "sd_low": None if low is None else float(spread.sd * low),
-        "sd_high": None if high is None else float(spread.sd * high),
-        "detectable": with_interval("effect", detectable),
+        "sd_difference": sd,
+        "df": df,
+        "sd_low": low,
+        "sd_high": high,
+        "detectable": with_interval("effect", lambda s: detectable_effect(s, target.seeds, alpha, wanted, paired)),
         "seeds_for": [seeds_for(effect) for effect in target.effects],
-        "equivalence": equivalence() if target.margin > 0 else None,
+        "equivalence": equivalence() if margin > 0 else None,
         "sequential": [sequential(effect) for effect in (0.0, *target.effects)] if target.looks and paired else None,
     }
 

@@ -81,12 +81,12 @@ def specification_table(
         table: the runs.
         rng: for sign flips of more than 20 blocks.
         alpha: 1 - alpha is the level of the intervals.
-        collapse_below: see `RunTable.collapsed`.
+        collapse_below: see `RunTable.failed`.
         random: the mixed model's random terms, see `fit_mixed`.
         curves: see `area_under_curve`; None: the last epoch is the only endpoint.
     """
     options = Options(alpha, random, rng)
-    collapsed = table.collapsed(collapse_below)
+    collapsed = table.failed(collapse_below)
     rows: list[Specification] = []
     for endpoint, scale, values in _outcomes(table, curves):
         tables = dict.fromkeys(METHODS, table.with_outcome(values)) | {_BINOMIAL: table}
@@ -102,7 +102,7 @@ def specification_table(
             if handling == ALL or row.method != _TRIMMED_MEAN
         ]
         rows += [replace(row, scale=scale, endpoint=endpoint) for row in here]
-    first = table.scales()[0]
+    first = table.scale
     return [
         replace(row, primary=(row.method, row.handling, row.endpoint, row.scale) == ("CR2", ALL, LAST, first))
         for row in rows

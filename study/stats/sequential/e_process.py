@@ -65,28 +65,24 @@ class Monitored:
         p: two-sided p value of a mean of 0: twice the smaller one-sided one, 1 / the largest evidence so far.
         low, high: confidence sequence, the intersection of the intervals so far; infinite while values are too few.
             Should they contradict each other, which has the probability of an error at most, the last that did not.
-        p_equivalence: p value of a mean beyond the margin in either direction.
     """
 
     p: np.ndarray
     low: np.ndarray
     high: np.ndarray
-    p_equivalence: np.ndarray
 
 
-def monitor(mean: np.ndarray, se: np.ndarray, n: np.ndarray, *, level: float, margin: float) -> Monitored:
+def monitor(mean: np.ndarray, se: np.ndarray, n: np.ndarray, *, level: float) -> Monitored:
     """Follow a mean from look to look.
 
-    At all looks at once the interval holds the mean with probability 1 - level or more, a p value of a true null is at
-    most `level` with probability `level` or less, and so is p_equivalence if the mean is at the margin or beyond.
+    At all looks at once the interval holds the mean with probability 1 - level or more, and the p value of a true null
+    is at most `level` with probability `level` or less.
 
     Args:
         mean, se: mean and its estimated standard error at each look, shape (..., looks); se may be 0.
         n: how many values each look rests on, shape (looks,).
-        margin: 0 or more.
     """
     above, below = (_largest(sign * t_statistic(mean, se), n) for sign in (1, -1))
-    inside = np.minimum(_largest(t_statistic(mean, se, -margin), n), _largest(-t_statistic(mean, se, margin), n))
     critical = np.array([critical_t(int(values), level / 2) for values in n])
     width = np.where(np.isinf(critical), np.inf, np.where(np.isinf(critical), 0.0, critical) * se)
     low, high = np.maximum.accumulate(mean - width, axis=-1), np.minimum.accumulate(mean + width, axis=-1)
@@ -95,13 +91,12 @@ def monitor(mean: np.ndarray, se: np.ndarray, n: np.ndarray, *, level: float, ma
         p=np.minimum(1.0, 2 * np.exp(-np.maximum(above, below))),
         low=np.take_along_axis(low, last, axis=-1),
         high=np.take_along_axis(high, last, axis=-1),
-        p_equivalence=np.minimum(1.0, np.exp(-inside)),
     )
 
 
-def t_statistic(mean: np.ndarray, se: np.ndarray, against: float = 0.0) -> np.ndarray:
-    """(mean - against) / se; where the values are all equal, infinite with the difference's sign, or 0."""
-    difference = np.asarray(mean, dtype=float) - against
+def t_statistic(mean: np.ndarray, se: np.ndarray) -> np.ndarray:
+    """mean / se; where the values are all equal, infinite with the mean's sign, or 0."""
+    difference = np.asarray(mean, dtype=float)
     limit = np.where(difference == 0, 0.0, np.copysign(np.inf, difference))
     return np.divide(difference, se, out=limit, where=np.asarray(se) > 0)
 

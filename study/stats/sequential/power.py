@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study.stats.effects.equivalence import verdict
+from study.stats.effects.labels import label
+from study.stats.effects.labels import settled as is_settled
 from study.stats.sequential.e_process import monitor
 
 STUDIES = 2000
@@ -26,8 +27,10 @@ class Stopping:
     settled: float
 
 
-def stopping(effect: float, sd: float, margin: float, looks: Sequence[int], alpha: float, contrasts: int) -> Stopping:
-    """Simulate the seeds that a contrast is given until it is settled: better, worse or equivalent within the margin.
+def stopping(
+    effect: float, sd: float, margin: float, looks: Sequence[int], alpha: float, contrasts: int, stop: str = "settled"
+) -> Stopping:
+    """Simulate the seeds that a contrast is given until it is settled, see `study.stats.effects.labels.settled`.
 
     The same arguments give the same answer; all effects and spreads see the same standard normal draws.
 
@@ -38,13 +41,11 @@ def stopping(effect: float, sd: float, margin: float, looks: Sequence[int], alph
     """
     rng = np.random.default_rng([*b"stopping"])
     mean, se = prefix_moments(effect + sd * rng.normal(size=(STUDIES, looks[-1])), looks)
-    seen = monitor(mean, se, np.array(looks), level=alpha / contrasts, margin=margin)
-    p_equivalence = np.minimum(1.0, contrasts * seen.p_equivalence)
+    seen = monitor(mean, se, np.array(looks), level=alpha / contrasts)
     settled = np.zeros(mean.shape, dtype=bool)
-    for at in zip(*np.nonzero((seen.low > 0) | (seen.high < 0) | (p_equivalence < alpha)), strict=True):
-        equivalent = float(p_equivalence[at]) if margin > 0 else None
-        found = verdict(mean[at], seen.low[at], seen.high[at], equivalent, margin, alpha, True)
-        settled[at] = found != "inconclusive"
+    outside, inside = (seen.low > 0) | (seen.high < 0), (seen.low > -margin) & (seen.high < margin)
+    for at in zip(*np.nonzero(outside | inside), strict=True):
+        settled[at] = is_settled(label(seen.low[at], seen.high[at], margin, True), stop, margin)
     seeds = np.where(settled.any(axis=1), np.array(looks)[settled.argmax(axis=1)], looks[-1])
     return Stopping(
         expected=float(seeds.mean()),

@@ -143,7 +143,7 @@ class MnistTrainer(Trainer):
         explain(plan.config, runs, store, folder)
 
     def advice(self, folder: Path) -> dict[str, str]:
-        from study.report.results import read_json
+        from study.files import read_json
         from study.trainers.mnist.recovery import advice
 
         found = read_json(folder / "mechanism.json", dict) or {"arms": []}

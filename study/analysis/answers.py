@@ -1,0 +1,410 @@
+"""The six answers in words: made from what is concluded about each arm, true whatever came out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from study.analysis.about import About
+from study.analysis.verdict import COLLAPSES, DIVERGES, failing_cells
+from study.design.response import AnalysisSpec
+from study.report.format import Response, listing, of, plural, sentence, share
+from study.stats.table import RunTable
+
+Row = Mapping[str, Any]
+
+NOT_STUDIED = "Not studied here"
+# The sections of the page that hold the evidence.
+QUESTIONS = {
+    "helps": ("Does it help?", "effects"),
+    "size": ("By how much?", "effects"),
+    "depends": ("Does it depend on the other factors?", "interactions"),
+    "luck": ("Is it luck?", "luck"),
+    "tuned": ("And each at its own best?", "tuned"),
+    "now": ("What now?", "planning"),
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """What the sentences are made with: names, numbers with units, and the results that they tell of."""
+
+    table: RunTable
+    spec: AnalysisSpec
+    about: About
+    response: Response
+    results: Row
+    control: Row
+
+    def title(self, factor: str) -> str:
+        return self.about.titles.get(factor, factor)
+
+    def level(self, factor: str, level: str) -> str:
+        """A level in running text; a bare number needs its factor's title to say anything."""
+        label = self.about.labels.get(factor, {}).get(level, level)
+        return f"{self.title(factor)} {label}" if _is_number(label) else label
+
+    def arm(self, level: str) -> str:
+        return self.level(self.table.focus, level)
+
+    @property
+    def base(self) -> str:
+        return self.arm(self.table.control)
+
+    @property
+    def margin(self) -> str:
+        return self.response.margin(self.spec.margin)
+
+    @property
+    def unit(self) -> str:
+        """What is replicated."""
+        return self.table.block or "run"
+
+    def effect(self, row: Row) -> str:
+        """+0.62 pp (+0.51 to +0.74)."""
+        if row["estimate"] is None:
+            return "no estimate"
+        bounds = self.response.bounds(row["low"], row["high"])
+        return f"{self.response.difference(row['estimate'])} ({bounds or 'no interval'})"
+
+
+def answers(words: Words, arms: Sequence[Row]) -> list[dict[str, str]]:
+    """The six answers, always six and always in this order: key, question, answer, evidence (a section of the page)."""
+    makers: dict[str, Callable[[Words, Sequence[Row]], str]] = {
+        "helps": _helps,
+        "size": _size,
+        "depends": _depends,
+        "luck": _luck,
+        "tuned": _tuned,
+        "now": _now,
+    }
+    return [
+        {"key": key, "question": question, "answer": makers[key](words, arms), "evidence": evidence}
+        for key, (question, evidence) in QUESTIONS.items()
+    ]
+
+
+def without_conclusion(reason: str) -> list[dict[str, str]]:
+    """The six answers where nothing is concluded."""
+    return [
+        {"key": key, "question": question, "answer": reason, "evidence": evidence}
+        for key, (question, evidence) in QUESTIONS.items()
+    ]
+
+
+def _helps(words: Words, arms: Sequence[Row]) -> str:
+    parts = [_broken_control(words), _changed_plan(words)]
+    same = [arm for arm in arms if arm["identical"]]
+    if same:
+        parts.append(
+            f"{_names(words, same)}: every run equals that of {words.base}, so {words.title(words.table.focus)} may "
+            "never have reached the training."
+        )
+    openings = {
+        "better by more than the margin": f"better than {words.base} by more than the margin of {words.margin}",
+        "better": f"better than {words.base}" + _open_size(words),
+        "better but negligible": f"better than {words.base}, but by less than the margin of {words.margin}",
+        "equivalent": f"equivalent to {words.base}: within {words.margin}",
+        "inconclusive": f"inconclusive: a difference from {words.base} is neither shown nor excluded",
+        "worse but negligible": f"worse than {words.base}, but by less than the margin of {words.margin}",
+        "worse": f"worse than {words.base}" + _open_size(words),
+        "worse by more than the margin": f"worse than {words.base} by more than the margin of {words.margin}",
+    }
+    rest = [arm for arm in arms if not arm["identical"]]
+    for label, opening in openings.items():
+        group = [arm for arm in rest if arm["label"] == label]
+        if group:
+            parts.append(f"{sentence(opening)}: {'; '.join(_with_effect(words, arm) for arm in group)}.")
+        if label == "equivalent":
+            parts += [_crossed(words, arm) for arm in rest if arm["label"].startswith("depends on ")]
+    parts += [_failure(words, arm) for arm in rest if arm["label"] in (COLLAPSES, DIVERGES)]
+    parts += [_stray(words, arm) for arm in rest]
+    return " ".join(part for part in parts if part)
+
+
+def _open_size(words: Words) -> str:
+    return f"; whether by more than {words.margin} is open" if words.spec.margin else ""
+
+
+def _with_effect(words: Words, arm: Row) -> str:
+    paired = arm["pairs"]
+    unpaired = f", no {words.unit} in common" if words.table.block and paired == 0 else ""
+    return f"{words.arm(arm['level'])} {words.effect(arm)}{unpaired}"
+
+
+def _names(words: Words, arms: Sequence[Row]) -> str:
+    return listing([words.arm(arm["level"]) for arm in arms])
+
+
+def _broken_control(words: Words) -> str:
+    failed = words.control["collapsed"] + words.control["diverged"]
+    if not failed:
+        return ""
+    if failed < 0.1 * words.control["runs"]:
+        return ""
+    return f"The control itself fails: {_failed(words, words.control)}. A difference from it measures a broken control."
+
+
+def _changed_plan(words: Words) -> str:
+    if not words.about.deviations:
+        return ""
+    return "What was done differs from the plan, so read this as exploratory: " + " ".join(words.about.deviations)
+
+
+def _failed(words: Words, counts: Row) -> str:
+    """6 of 20 runs end below 90 % accuracy and 2 diverge."""
+    parts = []
+    if counts["collapsed"]:
+        verb = "ends" if counts["runs"] == 1 else "end"
+        parts.append(f"{of(counts['collapsed'], counts['runs'])} runs {verb}{_below(words)}")
+    if counts["diverged"]:
+        parts.append(
+            f"{counts['diverged']:,} diverge" if parts else f"{of(counts['diverged'], counts['runs'])} runs diverge"
+        )
+    return " and ".join(parts)
+
+
+def _below(words: Words) -> str:
+    return words.response.beyond(words.spec.collapse_below)
+
+
+def _failure(words: Words, arm: Row) -> str:
+    """An arm that collapses or diverges: how often, where, and in how many blocks."""
+    text = f"{sentence(words.arm(arm['level']))} {arm['label']}: {_failed(words, arm)}"
+    found = words.results["collapse"]
+    count = next(row for row in found["arms"] if row["level"] == arm["level"])
+    if count["blocks"]:
+        text += f" ({of(count['failed_blocks'], count['blocks'])} {words.unit}s)"
+    control = words.control["collapsed"] + words.control["diverged"]
+    text += f"; of {words.base}, {_failed(words, words.control) if control else 'none'}"
+    where = _where(words, arm["level"])
+    text += f". {where}" if where else "."
+    test = next(row for row in found["comparisons"] if row["level"] == arm["level"])
+    if test["p_smallest"] is not None and test["p_smallest"] >= words.spec.alpha:
+        blocks = plural(words.table.frame[words.table.block].nunique(), words.unit)
+        text += f" No test can show this with {blocks}: the smallest possible p is {test['p_smallest']:.2g}."
+    return text
+
+
+def _where(words: Words, level: str) -> str:
+    """In which cells the runs of an arm fail, where it is in some and not in others."""
+    if not words.table.other_factors:
+        return ""
+    rows = [row for row in words.results["collapse"]["cells"] if next(iter(row["levels"].values())) == level]
+    hit = failing_cells(words.results["collapse"], level)
+    clear = [row for row in rows if not row["failed"]]
+    if not hit or not clear or len(hit) + len(clear) < len(rows):
+        return ""
+    for factor in words.table.other_factors:
+        fallen, spared = ({row["levels"][factor] for row in some} for some in (hit, clear))
+        if not fallen & spared:
+            failed, runs = sum(row["failed"] for row in hit), sum(row["runs"] for row in hit)
+            at = _listed_levels(words, factor, fallen)
+            return (
+                f"So it is in {of(failed, runs)} runs at {at}, and in none at {_listed_levels(words, factor, spared)}."
+            )
+    return f"So it is in {of(len(hit), len(rows))} cells, and in none of the others."
+
+
+def _listed_levels(words: Words, factor: str, levels: set[str]) -> str:
+    return listing([words.level(factor, level) for level in words.table.levels(factor) if level in levels])
+
+
+def _stray(words: Words, arm: Row) -> str:
+    """A few failures of an arm that does not collapse: a note, no conclusion."""
+    if arm["label"] in (COLLAPSES, DIVERGES) or not arm["collapsed"] + arm["diverged"]:
+        return ""
+    control = words.control["collapsed"] + words.control["diverged"]
+    others = _failed(words, words.control) if control else "none"
+    return f"Of {words.arm(arm['level'])}, {_failed(words, arm)}; of {words.base}, {others}."
+
+
+def _crossed(words: Words, arm: Row) -> str:
+    found = next(part for part in arm["depends"] if part["label"] == "depends")
+    sides = []
+    for side, matches in (("better", lambda row: row["low"] > 0), ("worse", lambda row: row["high"] < 0)):
+        rows = [row for row in _oriented(words, found["levels"]) if row["low"] is not None and matches(row)]
+        if rows:
+            told = [f"{words.level(found['factor'], row['level'])} ({words.effect(row['shown'])})" for row in rows]
+            sides.append(f"{side} than {words.base} at {listing(told)}")
+    title = words.title(found["factor"])
+    name = sentence(words.arm(arm["level"]))
+    return f"{name} depends on {title}: {', and '.join(sides)}. Its average describes neither."
+
+
+def _oriented(words: Words, rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Rows with their ends turned so that up is better; as they are shown under `shown`."""
+    if words.response.higher:
+        return [{**row, "shown": row} for row in rows]
+    return [
+        {
+            **row,
+            "low": None if row["high"] is None else -row["high"],
+            "high": None if row["low"] is None else -row["low"],
+            "shown": row,
+        }
+        for row in rows
+    ]
+
+
+def _size(words: Words, arms: Sequence[Row]) -> str:
+    level = f"{100 * (1 - words.spec.alpha):g} %"
+    parts = []
+    for arm in arms:
+        name = sentence(words.arm(arm["level"]))
+        if arm["mean"] is None or words.control["mean"] is None:
+            parts.append(f"{name}: no run has an outcome to compare.")
+            continue
+        means = f"{words.response.value(words.control['mean'])} with {words.base}, {words.response.value(arm['mean'])}"
+        text = f"{means} with {words.arm(arm['level'])}: {words.effect(arm)}"
+        paired = arm["pairs"]
+        if words.table.block and paired is not None and arm["note"].startswith(f"{paired} of "):
+            text += f", from {arm['note'].split(' have ')[0]}"
+        parts.append(f"{text}.")
+    what = "The intervals hold for all comparisons at once" if len(arms) > 1 else "The interval is of one comparison"
+    average = (
+        ", averaged over the other factors" if len(words.table.shape) > 1 and max(words.table.shape[1:]) > 1 else ""
+    )
+    lost = " Runs that diverged are in no mean." if any(arm["diverged"] for arm in (*arms, words.control)) else ""
+    return f"{' '.join(parts)} {what} ({level}){average}.{lost}"
+
+
+def _depends(words: Words, arms: Sequence[Row]) -> str:
+    if not any(arm["depends"] for arm in arms):
+        return f"{NOT_STUDIED}: {words.title(words.table.focus)} is the only factor that varies."
+    parts = []
+    for factor in words.table.other_factors:
+        found = [(arm, part) for arm in arms for part in arm["depends"] if part["factor"] == factor]
+        if found:
+            parts.append(f"{sentence(words.title(factor))}: {'; '.join(_dependence(words, *pair) for pair in found)}.")
+    return " ".join(parts)
+
+
+def _dependence(words: Words, arm: Row, part: Row) -> str:
+    name = words.arm(arm["level"])
+    first, last = part["levels"][0], part["levels"][-1]
+    change = words.response.bounds(part["low"], part["high"]) + words.response.difference_unit
+    ends = [
+        f"{words.effect(row)} at {words.level(part['factor'], row['level'])}"
+        for row in (first, last)
+        if len(part["levels"]) < 4
+    ]
+    told = f" ({'; '.join(ends)})" if len(part["levels"]) == 2 else ""
+    fails = [row["collapsed"] + row["diverged"] for row in part["levels"]]
+    failing = ""
+    if arm["label"] in (COLLAPSES, DIVERGES) and min(fails) == 0:
+        hit = {row["level"] for row, count in zip(part["levels"], fails, strict=True) if count}
+        failing = f", and runs fail only at {_listed_levels(words, part['factor'], hit)}"
+    texts = {
+        "depends": f"{name} is better at one level and worse at another{told}",
+        "no more than the margin": f"the effect of {name} changes by no more than the margin of {words.margin}",
+        "differs in size": f"the effect of {name} changes in size, by {change}{told}",
+        "not excluded": f"a change of the effect of {name} is neither shown nor excluded: {change}",
+        "not known": f"too few runs to tell for {name}",
+    }
+    return texts[part["label"]] + failing
+
+
+def _luck(words: Words, arms: Sequence[Row]) -> str:
+    parts = [text for arm in arms if (text := _one_run(words, arm))]
+    return " ".join(parts) if parts else f"{NOT_STUDIED}: in a cell no run has a number."
+
+
+def _one_run(words: Words, arm: Row) -> str:
+    found = arm["one_run_each"]
+    name = words.arm(arm["level"])
+    if found is None:
+        return ""
+    if arm["identical"]:
+        return f"{sentence(name)} and {words.base} cannot be told apart by any run."
+    failing = arm["label"] in (COLLAPSES, DIVERGES)
+    near = found["near_control"]
+    if failing and near is not None and found["lowest_run"] is not None:
+        lowest, highest = (words.response.value(found[end]) for end in ("lowest_run", "highest_run"))
+        within = f"{near['within']:g}{words.response.difference_unit}"
+        come = "comes" if near["runs"] == 1 else "come"
+        return (
+            f"One run of {name} gives anything from {lowest} to {highest}; {of(near['runs'], near['of'])} {come} "
+            f"within {within} of the mean of {words.base}."
+        )
+    if found["wrong_way"] is None:
+        return f"Of {name}, one run each cannot be judged: no cell has two runs of both."
+    if arm["label"] == "equivalent":
+        return f"One run of {name} and one of {words.base}: a coin toss, as their true difference is about 0."
+    text = f"One run of {name} and one of {words.base} point the wrong way in {share(found['wrong_way'])} of such pairs"
+    low, high = found["lowest_cell"], found["highest_cell"]
+    if low and high and low["cell"] != high["cell"]:
+        text += f" on average over the cells, from {share(low['wrong_way'])} to {share(high['wrong_way'])}"
+    return f"{text}."
+
+
+def _tuned(words: Words, arms: Sequence[Row]) -> str:
+    found = [arm for arm in arms if arm["tuned"] is not None]
+    if not found:
+        reason = words.results["analysis"]["absent"].get("tuned")
+        return f"{NOT_STUDIED}: {reason or 'the design has no factor to tune'}."
+    factor = found[0]["tuned"]["factor"]
+    parts = []
+    for arm in found:
+        tuned = arm["tuned"]
+        differs = _side(tuned) != _side(arm) or tuned["label"] != arm["label"]
+        average = f", on average over all levels {words.effect(arm)}" if differs else ""
+        parts.append(f"{words.arm(arm['level'])} {tuned['label']}, {words.effect(tuned)}{average}")
+    return (
+        f"With the best {words.title(factor)} of each, chosen on half of the {words.unit}s and judged on the others, "
+        f"against {words.base}: {'; '.join(parts)}."
+    )
+
+
+def _side(row: Row) -> int:
+    estimate = row["estimate"] or 0.0
+    return (estimate > 0) - (estimate < 0)
+
+
+def _now(words: Words, arms: Sequence[Row]) -> str:
+    groups: dict[str, list[str]] = {}
+    for arm in arms:
+        groups.setdefault(arm["advice"], []).append(words.arm(arm["level"]))
+    return " ".join(f"{sentence(listing(names))}: {text}" for text, names in groups.items())
+
+
+def advice(words: Words, arm: Row) -> str:
+    """What to do about an arm: one sentence, or two."""
+    label, tuned = arm["label"], arm["tuned"]
+    if arm["identical"]:
+        return f"check that {words.title(words.table.focus)} reaches the training."
+    if label in (COLLAPSES, DIVERGES):
+        told = words.about.advice.get(arm["level"])
+        return (
+            told[:1].lower() + told[1:]
+            if told
+            else f"find out why runs {label.removesuffix('s')} before comparing means."
+        )
+    if label.startswith("depends on "):
+        factor = words.title(label.removeprefix("depends on "))
+        return f"choose by {factor}; one answer for all levels would be wrong for some."
+    if label == "inconclusive":
+        seeds = arm["seeds_to_settle"]
+        if seeds is None:
+            return f"more {words.unit}s: these are too few to say how many would settle it."
+        against = f" against {words.margin}" if words.spec.margin else ""
+        return f"about {plural(seeds, words.unit)} would settle it{against}, were the difference as estimated."
+    better = label.startswith("better") and "negligible" not in label
+    if better and tuned is not None and not tuned["label"].startswith("better"):
+        return f"tune both arms: at its own best {words.title(tuned['factor'])} the gain is not shown."
+    if better:
+        return f"use it in a setting like these; the difference rests on {_rests_on(words, arm)}."
+    if label == "equivalent" or "negligible" in label:
+        return f"choose by cost or habit; no difference as large as {words.margin} is left."
+    return f"prefer {words.base} in a setting like these."
+
+
+def _rests_on(words: Words, arm: Row) -> str:
+    return plural(arm["pairs"], words.unit) if arm["pairs"] else plural(arm["runs"], "run")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
