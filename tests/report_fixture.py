@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from study.analysis.about import About
 from study.analysis.files import write as write_analysis
 from study.analysis.run import analyse
 from study.design.response import AnalysisSpec
@@ -22,6 +23,7 @@ from study.stats.table import build_table
 from study.trainers.mnist.mechanism import mechanism
 
 TRIALS = 10_000
+DEVIATIONS = ["30 of 600 runs were recorded under another plan (ffff, study <i>pilot</i>)."]
 VALIDATION_TRIALS = 5_000
 STEPS_AN_EPOCH = 275
 PLAN: dict[str, Any] = {"alpha": 0.05, "margin": 0.1, "collapse_below": 0.9}
@@ -106,11 +108,27 @@ def write_results(folder: Path, scenario: Scenario | None = None, *, seed: int =
         tune=tune,
         looks=tuple(scenario.looks),
     )
-    write_analysis(analyse(table, spec, curves), folder / "analysis")
+    write_analysis(analyse(table, spec, curves, about=_about(scenario, len(runs), planned)), folder / "analysis")
     if scenario.mechanism:
         training = {"epochs": scenario.epochs, "batch_size": 200, "train_images": 200 * STEPS_AN_EPOCH}
         write_json(folder / "mechanism.json", mechanism(runs, gaps, names, 0.9, training))
     return folder
+
+
+def _about(scenario: Scenario, done: int, planned: int) -> About:
+    factors = _factors(scenario)
+    return About(
+        study=scenario.name,
+        question=scenario.question,
+        stamp=f"INTERIM: {done} of {planned} runs." if done < planned else "",
+        titles={factor["name"]: factor["title"] for factor in factors},
+        labels={
+            factor["name"]: {str(level): label for level, label in zip(factor["levels"], factor["labels"], strict=True)}
+            for factor in factors
+        },
+        planned=planned,
+        deviations=tuple(DEVIATIONS),
+    )
 
 
 def simulate(scenario: Scenario, rng: np.random.Generator) -> tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]:
@@ -280,7 +298,7 @@ def _provenance(runs: pd.DataFrame, planned: int) -> dict[str, Any]:
             "diverged": diverged,
             "missing": planned - len(runs),
         },
-        "deviations": ["30 of 600 runs were recorded under another plan (ffff, study <i>pilot</i>)."],
+        "deviations": DEVIATIONS,
         "cost": {
             "trainings": 240,
             "training_seconds": float(runs.training_seconds.sum()),

@@ -92,7 +92,7 @@ def without_conclusion(reason: str) -> list[dict[str, str]]:
 
 
 def _helps(words: Words, arms: Sequence[Row]) -> str:
-    parts = [_broken_control(words), _changed_plan(words)]
+    parts = [_broken_control(words)]
     same = [arm for arm in arms if arm["identical"]]
     if same:
         parts.append(
@@ -118,6 +118,7 @@ def _helps(words: Words, arms: Sequence[Row]) -> str:
             parts += [_crossed(words, arm) for arm in rest if arm["label"].startswith("depends on ")]
     parts += [_failure(words, arm) for arm in rest if arm["label"] in (COLLAPSES, DIVERGES)]
     parts += [_stray(words, arm) for arm in rest]
+    parts.append(_changed_plan(words))
     return " ".join(part for part in parts if part)
 
 
@@ -147,7 +148,7 @@ def _broken_control(words: Words) -> str:
 def _changed_plan(words: Words) -> str:
     if not words.about.deviations:
         return ""
-    return "What was done differs from the plan, so read this as exploratory: " + " ".join(words.about.deviations)
+    return "Read this as exploratory, since what was done differs from the plan: " + " ".join(words.about.deviations)
 
 
 def _failed(words: Words, counts: Row) -> str:
@@ -169,7 +170,7 @@ def _below(words: Words) -> str:
 
 def _failure(words: Words, arm: Row) -> str:
     """An arm that collapses or diverges: how often, where, and in how many blocks."""
-    text = f"{sentence(words.arm(arm['level']))} {arm['label']}: {_failed(words, arm)}"
+    text = f"With {words.arm(arm['level'])}, training {arm['label']}: {_failed(words, arm)}"
     found = words.results["collapse"]
     count = next(row for row in found["arms"] if row["level"] == arm["level"])
     if count["blocks"]:
@@ -227,8 +228,9 @@ def _crossed(words: Words, arm: Row) -> str:
             told = [f"{words.level(found['factor'], row['level'])} ({words.effect(row['shown'])})" for row in rows]
             sides.append(f"{side} than {words.base} at {listing(told)}")
     title = words.title(found["factor"])
-    name = sentence(words.arm(arm["level"]))
-    return f"{name} depends on {title}: {', and '.join(sides)}. Its average describes neither."
+    return (
+        f"With {words.arm(arm['level'])} it depends on {title}: {', and '.join(sides)}. The average describes neither."
+    )
 
 
 def _oriented(words: Words, rows: Sequence[Row]) -> list[dict[str, Any]]:
@@ -250,12 +252,11 @@ def _size(words: Words, arms: Sequence[Row]) -> str:
     level = f"{100 * (1 - words.spec.alpha):g} %"
     parts = []
     for arm in arms:
-        name = sentence(words.arm(arm["level"]))
+        name = words.arm(arm["level"])
         if arm["mean"] is None or words.control["mean"] is None:
-            parts.append(f"{name}: no run has an outcome to compare.")
+            parts.append(f"No run with {name} or {words.base} has an outcome to compare.")
             continue
-        means = f"{words.response.value(words.control['mean'])} with {words.base}, {words.response.value(arm['mean'])}"
-        text = f"{means} with {words.arm(arm['level'])}: {words.effect(arm)}"
+        text = f"{words.response.value(arm['mean'])} with {name}, {words.effect(arm)}"
         paired = arm["pairs"]
         if words.table.block and paired is not None and arm["note"].startswith(f"{paired} of "):
             text += f", from {arm['note'].split(' have ')[0]}"
@@ -265,7 +266,8 @@ def _size(words: Words, arms: Sequence[Row]) -> str:
         ", averaged over the other factors" if len(words.table.shape) > 1 and max(words.table.shape[1:]) > 1 else ""
     )
     lost = " Runs that diverged are in no mean." if any(arm["diverged"] for arm in (*arms, words.control)) else ""
-    return f"{' '.join(parts)} {what} ({level}){average}.{lost}"
+    base = "" if words.control["mean"] is None else f"{words.response.value(words.control['mean'])} with {words.base}. "
+    return f"{base}{' '.join(parts)} {what} ({level}){average}.{lost}"
 
 
 def _depends(words: Words, arms: Sequence[Row]) -> str:
@@ -274,34 +276,52 @@ def _depends(words: Words, arms: Sequence[Row]) -> str:
     parts = []
     for factor in words.table.other_factors:
         found = [(arm, part) for arm in arms for part in arm["depends"] if part["factor"] == factor]
-        if found:
-            parts.append(f"{sentence(words.title(factor))}: {'; '.join(_dependence(words, *pair) for pair in found)}.")
+        sound = [pair for pair in found if pair[0]["label"] not in (COLLAPSES, DIVERGES)]
+        told = [text for label in _CHANGES if (text := _changes(words, label, sound))]
+        told += [text for arm, part in found if (text := _failing_at(words, arm, part))]
+        if told:
+            parts.append(f"{sentence(words.title(factor))}: {'; '.join(told)}.")
+        elif found:
+            parts.append(f"{sentence(words.title(factor))}: runs fail whatever it is.")
     return " ".join(parts)
 
 
-def _dependence(words: Words, arm: Row, part: Row) -> str:
-    name = words.arm(arm["level"])
-    first, last = part["levels"][0], part["levels"][-1]
-    change = words.response.bounds(part["low"], part["high"]) + words.response.difference_unit
-    ends = [
-        f"{words.effect(row)} at {words.level(part['factor'], row['level'])}"
-        for row in (first, last)
-        if len(part["levels"]) < 4
-    ]
-    told = f" ({'; '.join(ends)})" if len(part["levels"]) == 2 else ""
+_CHANGES = {
+    "depends": "better at one level and worse at another",
+    "differs in size": "the effect changes in size",
+    "no more than the margin": "the effect changes by no more than the margin of {margin}",
+    "not excluded": "a change of the effect is neither shown nor excluded",
+    "not known": "too few runs to tell",
+}
+
+
+def _changes(words: Words, label: str, found: Sequence[tuple[Row, Row]]) -> str:
+    """The arms whose effect changes alike over a factor, each with the largest change between two levels."""
+    rows = [(arm, part) for arm, part in found if part["label"] == label]
+    if not rows:
+        return ""
+    told = []
+    for arm, part in rows:
+        name = words.arm(arm["level"])
+        if label == "not known" or part["low"] is None:
+            told.append(name)
+        elif len(part["levels"]) == 2 and label in ("depends", "differs in size"):
+            ends = [f"{words.effect(row)} at {words.level(part['factor'], row['level'])}" for row in part["levels"]]
+            told.append(f"{name}, {', '.join(ends)}")
+        else:
+            told.append(
+                f"{name}, by {words.response.bounds(part['low'], part['high'])}{words.response.difference_unit}"
+            )
+    return f"{_CHANGES[label].format(margin=words.margin)} ({'; '.join(told)})"
+
+
+def _failing_at(words: Words, arm: Row, part: Row) -> str:
+    """At which levels the runs of an arm fail, if not at all of them."""
     fails = [row["collapsed"] + row["diverged"] for row in part["levels"]]
-    failing = ""
-    if arm["label"] in (COLLAPSES, DIVERGES) and min(fails) == 0:
-        hit = {row["level"] for row, count in zip(part["levels"], fails, strict=True) if count}
-        failing = f", and runs fail only at {_listed_levels(words, part['factor'], hit)}"
-    texts = {
-        "depends": f"{name} is better at one level and worse at another{told}",
-        "no more than the margin": f"the effect of {name} changes by no more than the margin of {words.margin}",
-        "differs in size": f"the effect of {name} changes in size, by {change}{told}",
-        "not excluded": f"a change of the effect of {name} is neither shown nor excluded: {change}",
-        "not known": f"too few runs to tell for {name}",
-    }
-    return texts[part["label"]] + failing
+    if arm["label"] not in (COLLAPSES, DIVERGES) or min(fails) > 0:
+        return ""
+    hit = {row["level"] for row, count in zip(part["levels"], fails, strict=True) if count}
+    return f"runs of {words.arm(arm['level'])} fail only at {_listed_levels(words, part['factor'], hit)}"
 
 
 def _luck(words: Words, arms: Sequence[Row]) -> str:
@@ -315,7 +335,7 @@ def _one_run(words: Words, arm: Row) -> str:
     if found is None:
         return ""
     if arm["identical"]:
-        return f"{sentence(name)} and {words.base} cannot be told apart by any run."
+        return f"No run tells {name} and {words.base} apart."
     failing = arm["label"] in (COLLAPSES, DIVERGES)
     near = found["near_control"]
     if failing and near is not None and found["lowest_run"] is not None:
@@ -364,7 +384,7 @@ def _now(words: Words, arms: Sequence[Row]) -> str:
     groups: dict[str, list[str]] = {}
     for arm in arms:
         groups.setdefault(arm["advice"], []).append(words.arm(arm["level"]))
-    return " ".join(f"{sentence(listing(names))}: {text}" for text, names in groups.items())
+    return " ".join(f"For {listing(names)}: {text}" for text, names in groups.items())
 
 
 def advice(words: Words, arm: Row) -> str:

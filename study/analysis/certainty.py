@@ -5,6 +5,7 @@ from typing import Any
 
 from study.design.response import AnalysisSpec
 from study.report.format import of, plural
+from study.stats.robustness.specification_curve import LAST
 from study.stats.table import RunTable
 
 GRADES = ("high", "moderate", "low", "very low")
@@ -67,7 +68,9 @@ def _lost(arm: Mapping[str, Any], everything: RunTable, results: Mapping[str, An
 
 def _methods(arm: Mapping[str, Any], results: Mapping[str, Any]) -> str:
     """Whether other methods say something else: the other side of 0, or mostly nothing where something is said."""
-    rows = [row for row in results["specification"] if row["level"] == arm["level"] and row["ci_low"] is not None]
+    known = [row for row in results["specification"] if row["level"] == arm["level"] and row["ci_low"] is not None]
+    # The mean over epochs is another question.
+    rows = [row for row in known if row["endpoint"] == LAST]
     if not rows or arm["low"] is None:
         return ""
     # On log odds of error, less is more.

@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 
 from study import trainers
+from study.analysis.about import About, of_study
 from study.design import plan
 from study.design.response import AnalysisSpec, analysis_spec
 from study.errors import StudyError
@@ -65,22 +66,24 @@ def run(arguments: argparse.Namespace) -> None:
     from study.analysis.run import analyse
 
     files.check_folder(arguments.out)
-    spec, names = _of_design(arguments) if arguments.design else _of_options(arguments)
+    spec, names, told = _of_design(arguments) if arguments.design else _of_options(arguments)
     table, ended = read.read_runs(arguments.table, spec, names, arguments.status)
     curves = read.read_curves(arguments.curves, spec, names)
-    files.write(analyse(table, spec, curves, ended), arguments.out)
+    files.write(analyse(table, spec, curves, ended, told), arguments.out)
 
 
-def _of_design(arguments: argparse.Namespace) -> tuple[AnalysisSpec, None]:
+def _of_design(arguments: argparse.Namespace) -> tuple[AnalysisSpec, None, About]:
+    """The plan of a study, and what lies beside its design: where the records come from, what its trainer explains."""
     own = ("run", "table", "design", "out", "curves", "status")
     given = next((name for name, value in vars(arguments).items() if value is not None and name not in own), None)
     if given is not None:
         raise StudyError(f"--{given.replace('_', '-')}: does not go with --design, which says all that is to be known")
-    config = plan.read(arguments.design).config
-    return analysis_spec(config, trainers.choose(config).response()), None
+    design = plan.read(arguments.design)
+    trainer = trainers.choose(design.config)
+    return analysis_spec(design.config, trainer.response()), None, of_study(design, trainer, arguments.design.parent)
 
 
-def _of_options(arguments: argparse.Namespace) -> tuple[AnalysisSpec, dict[str, str]]:
+def _of_options(arguments: argparse.Namespace) -> tuple[AnalysisSpec, dict[str, str], About]:
     """The plan, and the names of the columns that have a role by the columns of the file."""
     for option in ("factor", "block", "control"):
         if getattr(arguments, option) is None:
@@ -112,7 +115,8 @@ def _of_options(arguments: argparse.Namespace) -> tuple[AnalysisSpec, dict[str, 
     )
     if not 0 < spec.alpha < 1:
         raise StudyError(f"--alpha {spec.alpha:g}: a level lies between 0 and 1, for example 0.05")
-    return spec, {column: name for name, column in [*factors.items(), *([block] if block else [])]}
+    names = {column: name for name, column in [*factors.items(), *([block] if block else [])]}
+    return spec, names, About(study=arguments.out.resolve().name)
 
 
 def _named(text: str, option: str) -> tuple[str, str]:

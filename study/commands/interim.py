@@ -28,6 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> None:
     from study.analysis import files, read
+    from study.analysis.about import of_study
     from study.analysis.run import analyse, describe
     from study.store import tables
 
@@ -41,8 +42,10 @@ def run(arguments: argparse.Namespace) -> None:
         reason = _too_early(plan, set(collected.runs["run_id"]), 4 if spec.tune else 2)
         table, _ = read.read_runs(out / "runs.parquet", spec, whole=not reason)
         curves = read.read_curves(out / "curves.parquet", spec)
-        files.write(describe(table, spec, curves, reason) if reason else analyse(table, spec, curves), out / "analysis")
         trainer.explain(plan, collected.runs, store, out)
+        told = of_study(plan, trainer, out)
+        results = describe(table, spec, curves, reason, told) if reason else analyse(table, spec, curves, about=told)
+        files.write(results, out / "analysis")
     report.write(out)
 
 

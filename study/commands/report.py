@@ -25,7 +25,6 @@ def write(results_dir: Path, out: Path | None = None, figures: Path | None = Non
     from study.report.verdict import verdict
     from study.trainers import explanation
 
-    explain = explanation(results_dir)
-    page = build(results_dir, out, figures, explain)
-    print(verdict(read_results(results_dir), explain).line)
+    page = build(results_dir, out, figures, explanation(results_dir))
+    print(verdict(read_results(results_dir)).line)
     print(page)

@@ -193,28 +193,6 @@ class Response:
         """From one difference to another, without the unit; empty where there is no interval."""
         return span(low, high, self.change)
 
-    @property
-    def effect_title(self) -> str:
-        """An effect on the first scale at the head of an axis."""
-        return "Odds ratio of an error" if self.counts else self.difference_title
-
-    @property
-    def scale_words(self) -> str:
-        """The first scale in running text."""
-        return "log odds of error" if self.counts else f"the {self.name}"
-
-    def drawn(self, value: float | None) -> float | None:
-        """An effect on the first scale as it is drawn: log odds as their ratio."""
-        return math.exp(value) if self.counts and value is not None else value
-
-    def effect(self, value: float) -> str:
-        """An effect on the first scale, without a unit: 0.62×, or +0.20."""
-        return ratio(math.exp(value)) if self.counts else self.change(value)
-
-    def effect_bounds(self, low: float | None, high: float | None) -> str:
-        """From one effect on the first scale to another; empty where there is no interval."""
-        return span(self.drawn(low), self.drawn(high), times if self.counts else self.change)
-
     def margin(self, value: float | None) -> str:
         """±0.1 pp; empty without a margin."""
         return f"±{value:g}{self.difference_unit}" if value else ""

@@ -56,7 +56,7 @@ def render(results: Results, explain: Explanation | None = None) -> tuple[str, l
         StudyError: a result file is of another version and lacks what the page shows.
     """
     try:
-        conclusion = verdict(results, explain)
+        conclusion = verdict(results)
         with debug_mode(False):  # the tests validate every specification; here it would take as long as all the rest
             parts = sections(results, conclusion, explain)
     except KeyError as error:
@@ -76,6 +76,7 @@ def render(results: Results, explain: Explanation | None = None) -> tuple[str, l
         verdict=conclusion,
         sureness=sureness(results, conclusion),
         sections=parts,
+        keys={part.key for part in parts},
         works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text),
         positions={label: i for i, label in enumerate(ordered_labels(results))},
         blocks=results.runs[results.block].factorize(sort=True)[1] if results.block else (),

@@ -11,23 +11,24 @@ import pandas as pd
 
 from study.errors import StudyError
 from study.files import read_json
-from study.report.format import THIN, Response, decimals
+from study.report.format import THIN, Response
 
 Row = Mapping[str, Any]
 
 # What the report reads from each row of a list, or from the object itself.
 LISTS = {
-    "contrasts": {"level", "scale", "estimate", "ci_low", "ci_high", "p_adjusted", "verdict"},
-    "simple_effects": {"level", "scale", "estimate", "ci_low", "ci_high", "verdict", "cell"},
+    "contrasts": {"level", "scale", "estimate", "ci_low", "ci_high", "p_adjusted", "label"},
+    "simple_effects": {"level", "scale", "estimate", "ci_low", "ci_high", "label", "cell"},
     "interactions": {"level", "scale", "cell", "estimate", "ci_low", "ci_high", "p_adjusted"},
     "anova": {"term", "df1", "df2", "F", "p"},
     "cells": {"levels", "runs", "median", "mean", "sd", "min", "max", "collapsed", "diverged"},
     "curves": {"levels", "epoch", "q10", "median", "q90"},
     "curve_contrasts": {"level", "scale", "epoch", "estimate", "ci_low", "ci_high"},
-    "sequential_path": {"level", "blocks", "estimate", "ci_low", "ci_high", "naive_low", "naive_high", "verdict"},
+    "sequential_path": {"level", "blocks", "estimate", "ci_low", "ci_high", "naive_low", "naive_high", "label"},
     "specification": {"level", "scale", "method", "handling", "endpoint", "estimate", "ci_low", "ci_high", "primary"},
 }
 OBJECTS = {
+    "verdicts": {"stamp", "control", "arms", "answers"},
     "collapse": {"threshold", "arms", "cells", "comparisons"},
     "luck": {"contrasts", "variance_shares", "best_of_k"},
     "images": {"arms", "contrasts"},
@@ -37,12 +38,12 @@ OBJECTS = {
     "diagnostics": {"qq", "influence", "seeding"},
     "power": {"main", "cell"},
     "missing": {"missing", "bounds"},
-    "negative_control": {"alpha", "contrasts"},
+    "negative_control": {"alpha", "contrast"},
     "sequential": {"looks", "budget", "blocks", "arms", "unsettled", "runs", "runs_of_budget"},
 }
 ANALYSIS = {"factors", "control", "block", "blocks", "plan", "outcome"}
 PLAN = {
-    *("alpha", "margin", "collapse_below", "adjust"),
+    *("alpha", "margin", "collapse_below"),
     *("validation_successes", "validation_trials", "validation_response"),
 }
 OUTCOME = {"successes", "trials", "response", "name", "unit", "better"}
@@ -57,9 +58,9 @@ def level_key(value: object) -> str:
         return text
 
 
-def known(rows: Sequence[Row], scale: str) -> list[Row]:
-    """The contrasts on a scale that have an estimate."""
-    return [row for row in rows if row["scale"] == scale and row["estimate"] is not None]
+def known(rows: Sequence[Row]) -> list[Row]:
+    """The contrasts that have an estimate."""
+    return [row for row in rows if row["estimate"] is not None]
 
 
 @dataclass(frozen=True)
@@ -171,31 +172,14 @@ class Results:
 
     @property
     def scale(self) -> str:
-        """The scale on which effects are estimated first."""
-        return "log_odds" if self.counts else "response"
-
-    @property
-    def difference_scale(self) -> str:
-        """The scale on which the margin is given."""
+        """The scale that decides."""
         return "pp" if self.counts else "response"
 
     @functools.cached_property
     def response(self) -> Response:
         """What was measured, in words."""
-        found = self.analysis["outcome"]
-        estimates = [abs(r["estimate"]) for r in self.contrasts if r["scale"] == "response" and r["estimate"]]
-        return Response(
-            name=str(found["name"]),
-            unit=str(found["unit"]),
-            counts=self.counts,
-            higher=found["better"] != "lower",
-            digits=decimals(self.margin or min(estimates, default=0.0)),
-        )
-
-    @property
-    def simultaneous(self) -> bool:
-        """Whether the intervals of all comparisons hold at once."""
-        return self.sequential is not None or self.analysis["plan"]["adjust"] == "max-t"
+        estimates = [row["estimate"] for row in self.contrasts]
+        return Response.of(self.analysis["outcome"], self.margin, estimates)
 
     @property
     def interim(self) -> bool:
@@ -213,14 +197,13 @@ class Results:
         """The words for a level of the factor of interest."""
         return self.focus.label(level)
 
+    def title(self, factor: str) -> str:
+        """The words for a factor."""
+        return next((each.title for each in self.factors if each.name == factor), factor)
+
     def found(self, name: str) -> Row:
         """An analysis file of one object; empty if it is not there."""
         return self.objects.get(name, {})
-
-    def contrast(self, level: str, scale: str) -> Row | None:
-        """The contrast of `level` with the control, averaged over the other factors."""
-        rows = (row for row in self.contrasts if row["scale"] == scale and level_key(row["level"]) == level)
-        return next(rows, None)
 
     def cell_grid(self) -> list[dict[str, str]]:
         """The combinations of the other factors' levels, in the design's order."""
@@ -262,6 +245,8 @@ def read_results(folder: Path | str) -> Results:
         raise StudyError(f"{folder}: found no runs.parquet; run the analysis again (study analyze)")
     design = read_json(folder / "design.json", dict) or {}
     objects = {name: _file(folder, name, dict, keys) for name, keys in OBJECTS.items()}
+    if objects["verdicts"] is None:
+        raise StudyError(f"{folder}: found no verdicts.json; run the analysis again (study analyze)")
     factors = _factors(design, analysis)
     return Results(
         folder=folder,

@@ -14,22 +14,13 @@ def sureness(results: Results, verdict: Verdict) -> tuple[str, ...]:
 
 
 def _intervals(results: Results) -> str:
-    several = len(results.arms) > 1
-    hold = f"hold for all {plural(len(results.arms), 'comparison')} at once" if results.simultaneous else "are adjusted"
-    text = f"The {results.level} intervals {hold if several else 'and p values are of one comparison'}"
-    text += ", by the same adjustment as the p values." if several else "."
-    if results.sequential is not None:
-        text += (
-            " They hold at every look and whenever one stops, so that it does no harm that the study stopped when it "
-            "had its answer. All other p values and intervals of this page are those of a number of "
-            f"{results.unit}s fixed in advance: read them as a description."
-        )
-    elif results.block:
-        text += (
-            f" They rest on {plural(results.analysis['blocks'], results.block)}: each {results.block} is compared with "
-            "itself, one arm against the other."
-        )
-    return text
+    if results.sequential is None:
+        return ""
+    return (
+        "The intervals hold at every look and whenever one stops, so that it does no harm that the study stopped when "
+        "it had its answer. All other p values and intervals of this page are those of a number of "
+        f"{results.unit}s fixed in advance: read them as a description."
+    )
 
 
 def _unpaired(results: Results) -> str:

@@ -5,11 +5,11 @@ from typing import Any, get_args
 
 import pandas as pd
 import pytest
+from study.stats.effects.equivalence import Verdict as Label
 
 from study.files import write_json
 from study.report.results import Results, read_results
 from study.report.verdict import Verdict, verdict
-from study.stats.effects.equivalence import Verdict as Label
 from study.trainers.mnist.explanation import MnistExplanation
 
 OF_A_RESPONSE = {"successes": None, "trials": None, "response": "k"}

@@ -8,6 +8,8 @@ rule analyze:
         design=f"{STUDY}/design.json",
         runs=f"{STUDY}/runs.parquet",
         curves=f"{STUDY}/curves.parquet",
+        # Read beside the design: what the verdicts say beside the numbers.
+        told=[f"{STUDY}/provenance.json", *EXPLAINED],
     output:
         folder=report(
             directory(f"{STUDY}/analysis"),

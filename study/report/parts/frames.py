@@ -10,7 +10,7 @@ from study.report.results import Results, Row
 
 
 def differences(results: Results, rows: Iterable[Row], *more: str) -> pd.DataFrame:
-    """Contrasts on the margin's scale, in words too, with the entries `more` as they are."""
+    """Contrasts in words too, with the entries `more` as they are."""
     show, bounds = results.response.difference, results.response.bounds
     return pd.DataFrame(
         {
@@ -20,25 +20,6 @@ def differences(results: Results, rows: Iterable[Row], *more: str) -> pd.DataFra
             "low": row["ci_low"],
             "high": row["ci_high"],
             "words": with_bounds(show(row["estimate"]), bounds(row["ci_low"], row["ci_high"])),
-        }
-        for row in rows
-    )
-
-
-def effects(results: Results, rows: Iterable[Row], *more: str) -> pd.DataFrame:
-    """Contrasts on the first scale, log odds as odds ratios, in words too, with the entries `more` as they are."""
-    response = results.response
-    unit = "" if results.counts else response.difference_unit
-    return pd.DataFrame(
-        {
-            "arm": results.arm(row["level"]),
-            **{name: row[name] for name in more},
-            "effect": response.drawn(row["estimate"]),
-            "low": response.drawn(row["ci_low"]),
-            "high": response.drawn(row["ci_high"]),
-            "words": with_bounds(
-                f"{response.effect(row['estimate'])}{unit}", response.effect_bounds(row["ci_low"], row["ci_high"])
-            ),
         }
         for row in rows
     )

@@ -29,7 +29,7 @@ def sections(results: Results, verdict: Verdict, explain: Explanation | None = N
         sequential.section(results) if compared else None,
         luck.section(results, verdict.fallen) if compared else None,
         runs.section(results),
-        explain.section(results) if explain else None,
+        explain.section(results, verdict.fallen) if explain else None,
         epochs.section(results, compared),
         interactions.section(results) if compared else None,
         methods_compared.section(results) if compared else None,

@@ -6,7 +6,7 @@ import altair as alt
 import pandas as pd
 
 from study.report.format import THIN, listing, number, optional, p_value, significant
-from study.report.parts.axes import panel_axis
+from study.report.parts.axes import signed_axis
 from study.report.parts.figure import Figure, grid
 from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.marks import arm_colour, plain_shape, small_multiples, tooltip
@@ -92,15 +92,13 @@ def quantiles(results: Results) -> Figure | None:
 def influence(results: Results) -> Figure | None:
     """Each contrast without each block, and without each cell."""
     response = results.response
-    unit = "" if results.counts else response.difference_unit
     without = (f"without one {results.block}", "without one cell")
     table = []
     for arm in results.found("diagnostics").get("influence") or ():
         blocks = [(without[0], str(row["block"]), row["estimate"]) for row in arm["blocks"]]
         cells = [(without[1], results.cell_label(row["levels"]), row["estimate"]) for row in arm["cells"]]
         for kind, what, estimate in blocks + cells:
-            words = f"{response.effect(estimate)}{unit}"
-            about = {"left_out": kind, "which": what, "effect": response.drawn(estimate), "words": words}
+            about = {"left_out": kind, "which": what, "effect": estimate, "words": response.difference(estimate)}
             table.append({"arm": results.arm(arm["level"]), **about})
     if not table:  # of two blocks and one cell, none can be spared
         return None
@@ -112,7 +110,7 @@ def influence(results: Results) -> Figure | None:
         alt.Chart()
         .mark_point(filled=True, size=40, opacity=0.8)
         .encode(
-            x=alt.X("effect:Q", title=response.effect_title, **panel_axis(results.counts)),
+            x=alt.X("effect:Q", title=response.difference_title, axis=signed_axis()),
             y=alt.Y("left_out:N", sort=shown, axis=None),
             color=arm_colour(results),
             shape=plain_shape("left_out", shown),
@@ -161,13 +159,13 @@ def negative_control(results: Results) -> Table | None:
     found = results.found("negative_control")
     if not found:
         return None
-    show, scale = results.response.difference, results.difference_scale
-    again = [row for row in found["contrasts"] if row["scale"] == scale and not row["cell"]]
-    rows = [{**row, "name": f"{results.arm(row['control'])}, other seeds"} for row in again]
-    rows += [{**row, "name": results.arm(row["level"])} for row in results.contrasts if row["scale"] == scale]
+    show = results.response.difference
+    again = found["contrast"]
+    rows = [{**again, "name": f"{results.arm(again['control'])}, other seeds"}]
+    rows += [{**row, "name": results.arm(row["level"])} for row in results.contrasts]
     columns = (
         Column(results.focus.title.capitalize(), itemgetter("name"), words=True),
-        Column("Difference", lambda r: show(r["estimate"])),
+        Column("Difference", lambda r: optional(r["estimate"], show)),
         Column("Interval", lambda r: " to ".join(optional(r[end], show) for end in ("ci_low", "ci_high"))),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )

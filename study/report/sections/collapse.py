@@ -35,8 +35,8 @@ def rates(results: Results, found: Row) -> Figure | None:
             "rate": 100 * row["rate"],
             "low": 100 * row["ci_low"],
             "high": 100 * row["ci_high"],
-            "words": of(row["collapsed"], row["runs"]),
-            "short": of(row["collapsed"], row["runs"]),
+            "words": of(row["failed"], row["runs"]),
+            "short": of(row["failed"], row["runs"]),
             "diverged": row["diverged"],
             "interval": span(row["ci_low"], row["ci_high"], share),
         }
@@ -61,7 +61,7 @@ def rates(results: Results, found: Row) -> Figure | None:
 
 def by_cell(results: Results, found: Row) -> Table | None:
     """Collapsed runs: a cell a row, an arm a column; None if no run collapsed or there is one cell only."""
-    if not results.others or not any(row["collapsed"] for row in found["cells"]):
+    if not results.others or not any(row["failed"] for row in found["cells"]):
         return None
     counts = {tuple(level_key(row["levels"][f.name]) for f in results.factors): row for row in found["cells"]}
     columns = (
@@ -75,7 +75,7 @@ def by_cell(results: Results, found: Row) -> Table | None:
 def comparisons(results: Results, found: Row) -> Table | None:
     """Whether an arm collapses more often than the control."""
     arms = {level_key(row["level"]): row for row in found["arms"]}
-    if not any(row["collapsed"] for row in arms.values()):
+    if not any(row["failed"] for row in arms.values()):
         return None
     rows = [row | arms[level_key(row["level"])] for row in found["comparisons"]]
     block = results.block
@@ -96,15 +96,15 @@ def comparisons(results: Results, found: Row) -> Table | None:
 
 def _share(cell: dict[str, str], counts: Mapping[tuple[str, ...], Row], level: str) -> Cell:
     here = counts.get((level, *cell.values()))
-    return Cell("–") if here is None else Cell(f"{here['collapsed']}/{here['runs']}", here["rate"])
+    return Cell("–") if here is None else Cell(f"{here['failed']}/{here['runs']}", here["rate"])
 
 
 def _counts(results: Results, found: Row) -> str:
-    """How many runs collapsed, and what none at all still allows."""
+    """How many runs failed, and what none at all still allows."""
     arms = found["arms"]
-    fallen, runs, diverged = (sum(row[key] for row in arms) for key in ("collapsed", "runs", "diverged"))
-    text = f"{of(fallen, runs)} runs collapsed" + (f", {diverged:,} of them by divergence." if diverged else ".")
-    bounds = [f"{results.arm(row['level'])} {share(row['ci_high'])}" for row in arms if not row["collapsed"]]
+    collapsed, runs, diverged = (sum(row[key] for row in arms) for key in ("collapsed", "runs", "diverged"))
+    text = f"{of(collapsed, runs)} runs collapsed" + (f", and {diverged:,} diverged." if diverged else ".")
+    bounds = [f"{results.arm(row['level'])} {share(row['ci_high'])}" for row in arms if not row["failed"]]
     if bounds:
         text += f" Where none did, the true rate may still be as high as: {', '.join(bounds)}."
     return text

@@ -6,14 +6,13 @@ from functools import partial
 from typing import Any
 
 import altair as alt
-import numpy as np
 import pandas as pd
 
 from study.report.format import p_value, share
 from study.report.parts import marks
-from study.report.parts.axes import ratio_axis, signed_axis
+from study.report.parts.axes import signed_axis
 from study.report.parts.figure import Figure, grid, panel
-from study.report.parts.frames import differences, effects
+from study.report.parts.frames import differences
 from study.report.parts.labels import arm_column, arm_legend, cell_order, columns
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
@@ -28,26 +27,17 @@ def section(results: Results) -> Section | None:
 
 
 def overall(results: Results) -> Figure | None:
-    """Averaged over the other factors: a panel zoomed on the margin, and one on a ratio scale that holds everything."""
+    """Averaged over the other factors, zoomed on the margin."""
     frame = _frame(results, results.contrasts)
     if frame.empty:
         return None
-    control = results.arm(results.control)
-    title = f"Difference in {results.response.name}" + (", near the margin" if results.margin else "")
-    panels = [panel(_zoomed(results, frame, alt.NamedData("effects")), title, reserve=190)]
-    data = {"effects": frame}
-    ratios = _in_order(results, known(results.contrasts, "log_odds"))
-    if ratios:
-        odds = data["odds"] = effects(results, ratios)
-        odds["short"] = [results.response.effect(row["estimate"]) for row in ratios]
-        panels.append(panel(_ratios(results, odds), f"Odds of an error, as a multiple of {control}", reserve=140))
     return Figure(
         key="effects",
-        title=f"Difference from {control}, overall",
+        title=f"Difference from {results.arm(results.control)}, overall",
         caption=_caption(results, frame),
         alternative=_alternative(results, frame),
-        variants={"": tuple(panels)},
-        data=data,
+        variants={"": (panel(_zoomed(results, frame, alt.NamedData("effects")), reserve=190, widest=640),)},
+        data={"effects": frame},
     )
 
 
@@ -81,7 +71,7 @@ def tuned(results: Results) -> Figure | None:
         key="tuned",
         title=f"Each arm at its own best {title}",
         caption=(
-            f"Every arm, the control too, takes the {title} with which it does best on the validation images of one "
+            f"Every arm, the control too, takes the {title} with which it does best on one "
             f"half of the {results.unit}s and is scored on the other half, so no run is judged at a level "
             f"that it helped to choose. " + _caption(results, frame)
         ),
@@ -153,11 +143,11 @@ def window(rows: Sequence[tuple[float, float | None, float | None]], margin: flo
 
 def _frame(results: Results, rows: Sequence[Row]) -> pd.DataFrame:
     """The known contrasts on the margin's scale, as drawn: cut off at the ends of the axis."""
-    rows = _in_order(results, known(rows, results.difference_scale))
+    rows = _in_order(results, known(rows))
     if not rows:
         return pd.DataFrame()
     low, high = window([(r["estimate"], r["ci_low"], r["ci_high"]) for r in rows], results.margin)
-    frame = differences(results, rows, "verdict")
+    frame = differences(results, rows, "label")
     frame["cell"] = [results.cell_label(r.get("cell", {})) for r in rows]
     frame["short"] = frame["difference"].map(results.response.difference)
     frame["interval"] = [results.response.bounds(r["ci_low"], r["ci_high"]) or "none" for r in rows]
@@ -180,7 +170,7 @@ def _zoomed(results: Results, frame: pd.DataFrame, data: Any) -> alt.LayerChart:
     scale = alt.Scale(domain=[low, high], nice=False)
     x = alt.X("at:Q", title=f"{results.response.difference_title}{hint}", scale=scale, axis=signed_axis())
     cell = {"cell:N": "cell"} if frame["cell"].nunique() > 1 else {}
-    words = {"short:N": "difference", "interval:N": "interval", "verdict:N": "conclusion"}
+    words = {"short:N": "difference", "interval:N": "interval", "label:N": "conclusion"}
     tips = marks.tooltip({"arm:N": results.focus.title, **cell, **words})
     base = alt.Chart(data)
     layers: list[Any] = []
@@ -199,16 +189,6 @@ def _zoomed(results: Results, frame: pd.DataFrame, data: Any) -> alt.LayerChart:
     return alt.layer(*layers).properties(height=alt.Step(ROW_HEIGHT))
 
 
-def _ratios(results: Results, frame: pd.DataFrame) -> alt.LayerChart:
-    ends = frame[["effect", "low", "high"]].to_numpy(dtype=float)
-    look = ratio_axis(float(np.nanmin(ends)), float(np.nanmax(ends)))
-    look["scale"].reverse = True
-    x = alt.X("effect:Q", title="Odds ratio of an error, log scale (right is better)", **look)
-    tips = {"arm:N": results.focus.title, "words:N": "odds ratio"}
-    rows = marks.interval_rows(results, "odds", list(frame["arm"]), x, ("low", "high"), tips)
-    return alt.layer(marks.vertical(1.0), *rows).properties(height=alt.Step(ROW_HEIGHT))
-
-
 def _pairs(found: Row | None) -> str:
     return f"{found['better']:,} / {found['worse']:,} of {found['pairs']:,}" if found else ""
 
@@ -222,7 +202,7 @@ def _in_order(results: Results, rows: Sequence[Row]) -> list[Row]:
 
 
 def _caption(results: Results, frame: pd.DataFrame) -> str:
-    together = " that hold for all of them at once" if results.simultaneous and len(frame) > 1 else ""
+    together = " that hold for all of them at once" if len(frame) > 1 else ""
     text = f"Points are estimates, bars are {results.level} intervals{together}."
     if results.margin:
         margin = results.response.margin(results.margin)

@@ -50,7 +50,7 @@ def learning_curves(results: Results) -> Figure | None:
 
 def difference_by_epoch(results: Results) -> Figure | None:
     """The difference from the control after each epoch, a panel an arm."""
-    rows = known(results.lists["curve_contrasts"], results.difference_scale)
+    rows = known(results.lists["curve_contrasts"])
     if len({r["epoch"] for r in rows}) < 2:
         return None
     frame = differences(results, rows, "epoch")

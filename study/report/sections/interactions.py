@@ -4,9 +4,9 @@ import altair as alt
 import pandas as pd
 
 from study.report.format import degrees, number, optional, p_value, sentence, significant
-from study.report.parts.axes import panel_axis, upright
+from study.report.parts.axes import signed_axis, upright
 from study.report.parts.figure import Figure, grid
-from study.report.parts.frames import effects
+from study.report.parts.frames import differences
 from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, tooltip
 from study.report.parts.section import Section, made
@@ -39,13 +39,13 @@ def against(results: Results, factor: Factor) -> Figure | None:
         scale=alt.Scale(paddingInner=0.3, paddingOuter=0.25),
     )
     place = {"x": x, "xOffset": alt.XOffset("series:N", sort=series), "color": arm_colour(results)}
-    y = alt.Y("effect:Q", title=results.response.effect_title, **panel_axis(results.counts, **upright(40)))
+    y = alt.Y("difference:Q", title=results.response.difference_title, axis=signed_axis(**upright(40)))
     dashes = alt.Scale(domain=series, range=[DASHES[i % len(DASHES)] for i in range(len(series))])
     at = {"series:N": "at"} if several else {}
     tips = {"arm:N": results.focus.title, "level:N": factor.title, **at, "words:N": "effect (interval)"}
     lines = alt.Chart().mark_line(strokeWidth=1.5)
     layers = alt.layer(
-        horizontal(1.0 if results.counts else 0.0),
+        horizontal(0.0),
         lines.encode(y=y, strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=None), detail="series:N", **place),
         alt.Chart().mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", **place),
         dots(alt.Chart(), 70).encode(y=y, shape=plain_shape("series", series), tooltip=tooltip(tips), **place),
@@ -72,18 +72,17 @@ def against(results: Results, factor: Factor) -> Figure | None:
 def changes(results: Results) -> Table | None:
     """How each contrast changes between the levels of each other factor."""
     response = results.response
-    rows = [row for row in results.lists["interactions"] if row["scale"] == results.scale]
-    change = "Ratio of odds ratios" if results.counts else f"Change{response.unit_after}"
+    rows = results.lists["interactions"]
     columns = (
         arm_column(results),
         Column("From … to …", lambda r: _change(results, r["cell"]), words=True),
-        Column(change, lambda r: optional(r["estimate"], response.effect)),
-        Column("Interval", lambda r: response.effect_bounds(r["ci_low"], r["ci_high"]), wide=True),
+        Column("Change", lambda r: optional(r["estimate"], response.difference)),
+        Column("Interval", lambda r: response.bounds(r["ci_low"], r["ci_high"]), wide=True),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )
     caption = (
-        "How the effect of each arm changes from one level of another factor to the next, averaged over the rest"
-        + ("; 1× is no change, above 1× the effect on errors is worse." if results.counts else "; 0 is no change.")
+        "How the effect of each arm changes from one level of another factor to another, averaged over the rest; the "
+        "intervals of one factor hold at once."
     )
     return plain("interaction-tests", "Does the effect change?", caption, columns, rows)
 
@@ -103,7 +102,7 @@ def anova(results: Results) -> Table | None:
         *(corrected if paired else ()),
         Column("η²", lambda r: optional(r.get("ges"), lambda value: number(value, 3))),
     )
-    scale = results.response.scale_words
+    scale = f"the {results.response.name}"
     caption = (
         f"Repeated-measures analysis of variance of {scale} over {results.block}s. p, corrected: for unequal "
         "variances of differences, by Greenhouse and Geisser; ε: their epsilon; η²: generalised eta squared."
@@ -120,8 +119,8 @@ def _frame(results: Results, factor: Factor) -> pd.DataFrame:
     def place(row: Row) -> list[int]:
         return [other.levels.index(level_key(row["cell"][other.name])) for other in rest]
 
-    rows = sorted(known(results.lists["simple_effects"], results.scale), key=place)
-    frame = effects(results, rows)
+    rows = sorted(known(results.lists["simple_effects"]), key=place)
+    frame = differences(results, rows)
     frame["level"] = [factor.label(row["cell"][factor.name]) for row in rows]
     frame["series"] = [" · ".join(other.words(row["cell"][other.name]) for other in rest) or "all" for row in rows]
     return frame

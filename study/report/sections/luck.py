@@ -156,7 +156,7 @@ def variance_shares(results: Results) -> Figure | None:
         key="variance-shares",
         title="Where the spread comes from",
         caption=(
-            f"Shares of the variance of {results.response.scale_words} over all runs, with intervals from resampled "
+            f"Shares of the variance of the {results.response.name} over all runs, with intervals from resampled "
             f"{found['resampled']}. An estimate below 0 means no more spread than chance gives.{_alike(results, found)}"
         ),
         alternative="; ".join(f"{r.term}: {r.words}" for r in frame.itertuples()) + ".",

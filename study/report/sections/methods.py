@@ -62,10 +62,7 @@ def _outcome(results: Results) -> str:
     text = f"The outcome is the {response.name}{unit}; {response.toward('higher', 'lower')}."
     lost = sum(row["diverged"] for row in results.cells)
     if lost:
-        text += (
-            f" {plural(lost, 'run')} diverged, without a number: counted as collapsed, in no mean, and bounded under "
-            "Checks."
-        )
+        text += f" {plural(lost, 'run')} diverged: counted as failed, and in no mean."
     return text
 
 
@@ -88,28 +85,32 @@ def _inference(results: Results) -> str:
         if results.block
         else "a variance of its own for each cell (Welch 1947)"
     )
-    adjustment = (
-        "the largest of correlated t statistics (max-T: Hothorn, Bretz and Westfall 2008)"
-        if results.simultaneous
-        else "Holm's procedure (Holm 1979)"
-    )
-    text = f"{compared}, with {errors}. Intervals and p values are adjusted together, by {adjustment}."
+    text = f"{compared}, with {errors}."
+    if results.block:
+        text += (
+            f" Where runs are missing, the {results.block}s are effects of the model, so that each is compared with "
+            "itself."
+        )
+    if len(results.arms) > 1:
+        text += (
+            " Intervals and p values hold for all arms at once, by the largest of correlated t statistics (max-T: "
+            "Hothorn, Bretz and Westfall 2008), each with a standard error of its own."
+        )
     return text + _labels(results)
 
 
 def _labels(results: Results) -> str:
-    """What the verdict's labels mean."""
+    """What the labels mean."""
+    fails = " An arm whose runs fail more often than the control's is labelled so, whatever its mean."
     if not results.margin:
-        return ""
-    turned = "" if results.response.higher else "Lower is better. "
-    side, other = ("above", "below") if results.response.higher else ("below", "above")
+        return f" The interval decides the label: better or worse, if it excludes 0; inconclusive otherwise.{fails}"
+    margin = results.response.margin(results.margin)
     return (
-        f" A difference matters from {results.margin:g}{results.response.difference_unit} on. "
-        f"{turned}The labels: better and matters, if the interval lies {side} 0 and the estimate reaches the "
-        "margin; equivalent, if two one-sided tests show that the difference is smaller than the margin "
-        f"(Schuirmann 1987), and better but negligible if its interval lies {side} 0 as well; worse, if the "
-        f"interval lies {other} 0; inconclusive otherwise. An arm that collapses more often than the control is "
-        "labelled so, whatever its mean."
+        f" A difference matters from the margin of {margin} on. The interval alone decides the label, by the logic of "
+        "Schuirmann (1987): better or worse, if it excludes 0; by more than the margin, if it lies beyond it; "
+        "negligible, if it lies inside the margin; equivalent, if it lies inside and holds 0; inconclusive otherwise. "
+        "“Depends on” replaces the label where the intervals at two levels of another factor lie on different sides of "
+        f"0.{fails}"
     )
 
 

@@ -27,7 +27,7 @@ METHODS = {
     "binomial GLMM": "binomial mixed model of the counts",
     "HC3, no blocks": "{block}s ignored",
 }
-SCALES = {"log_odds": "Odds ratio of an error", "pp": "Percentage points", "response": "Difference"}
+SCALES = {"pp": "Percentage points", "response": "Difference", "log_odds": "Odds ratio of an error"}
 ROW_HEIGHT = 52
 
 
@@ -38,7 +38,7 @@ def section(results: Results) -> Section | None:
 
 def specification(results: Results) -> Figure | None:
     """The contrasts under every method, handling of collapsed runs and endpoint."""
-    rows = {scale: known(results.lists["specification"], scale) for scale in SCALES}
+    rows = {s: [r for r in known(results.lists["specification"]) if r["scale"] == s] for s in SCALES}
     frames = {scale: _frame(results, rows[scale], scale) for scale in SCALES if rows[scale]}
     if not frames:
         return None
@@ -127,11 +127,10 @@ def mixed(results: Results) -> Table | None:
     found, response = results.found("mixed"), results.response
     if not found:
         return None
-    effect = "Odds ratio of an error" if results.counts else f"Difference{response.unit_after}"
     columns = (
         arm_column(results),
-        Column(effect, lambda r: optional(r["estimate"], response.effect)),
-        Column("Interval", lambda r: response.effect_bounds(r["ci_low"], r["ci_high"])),
+        Column("Difference", lambda r: optional(r["estimate"], response.difference)),
+        Column("Interval", lambda r: response.bounds(r["ci_low"], r["ci_high"])),
         Column("df", lambda r: optional(r["df"], degrees), wide=True),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )
@@ -179,7 +178,8 @@ def _agreement(results: Results) -> str:
     """How many of the analyses agree with the one of the plan."""
     parts = []
     for level in results.arms:
-        rows = [r for r in known(results.lists["specification"], results.scale) if level_key(r["level"]) == level]
+        rows = [r for r in known(results.lists["specification"]) if level_key(r["level"]) == level]
+        rows = [r for r in rows if r["scale"] == results.scale]
         primary = next((r for r in rows if r["primary"]), None)
         if primary is not None and len(rows) > 1:
             same = [r for r in rows if r["estimate"] * primary["estimate"] > 0]
@@ -188,4 +188,8 @@ def _agreement(results: Results) -> str:
                 f"{results.arm(level)}: {len(same)} of {len(rows)} point the same way, {clear} with an interval that "
                 "excludes no effect"
             )
-    return f"Of the analyses below, {'; '.join(parts)}." if parts else ""
+    return (
+        f"Of the analyses below in {'points' if results.counts else 'its own unit'}, {'; '.join(parts)}."
+        if parts
+        else ""
+    )

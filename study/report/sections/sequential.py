@@ -29,7 +29,7 @@ def path(results: Results) -> Figure | None:
     about, rows, response = results.sequential, results.lists["sequential_path"], results.response
     if not about or not rows:
         return None
-    frame = differences(results, rows, "blocks", "naive_low", "naive_high", "verdict")
+    frame = differences(results, rows, "blocks", "naive_low", "naive_high", "label")
     frame.loc[frame["low"].isna(), "words"] += " (no interval yet)"
     margin = results.margin or 0.0
     frame = _cut(frame, margin)
@@ -46,7 +46,7 @@ def path(results: Results) -> Figure | None:
     y = alt.Y("difference:Q", title=title, axis=signed_axis(**upright(34)))
     colour = arm_colour(results)
     tips = {"arm:N": results.focus.title, "blocks:Q": f"{block}s", "words:N": "difference (interval)"}
-    band, zero, line, points = path_layers(results, x, y, ("from", "to"), 50, tips | {"verdict:N": "conclusion"})
+    band, zero, line, points = path_layers(results, x, y, ("from", "to"), 50, tips | {"label:N": "conclusion"})
     ground = alt.Chart(alt.InlineData(values=[{"at": -margin, "end": margin}])).mark_rect(style="band")
     dashed = alt.Chart().mark_line(strokeWidth=1.2, strokeDash=[4, 3])
     layers = alt.layer(
@@ -61,7 +61,7 @@ def path(results: Results) -> Figure | None:
     ).properties(height=HEIGHT)
     chart = small_multiples(layers, "arm", arms, "path", y="independent")
     last = frame.groupby("arm", sort=False).tail(1)
-    ends = [f"{r.arm} after {r.blocks} {block}s: {r.words}, {r.verdict}" for r in last.itertuples()]
+    ends = [f"{r.arm} after {r.blocks} {block}s: {r.words}, {r.label}" for r in last.itertuples()]
     return Figure(
         key="path",
         title=f"Difference from {results.arm(results.control)} as {block}s were added",
@@ -86,7 +86,7 @@ def settled(results: Results) -> Table | None:
     columns = (
         arm_column(results),
         Column("Settled after", lambda r: r["settled_at"] or f"open after {r['blocks']}"),
-        Column("Conclusion", lambda r: r["verdict"], words=True),
+        Column("Conclusion", lambda r: r["label"], words=True),
         Column("Difference", lambda r: response.difference(r["last"]["estimate"]), wide=True),
         Column("Interval", lambda r: response.bounds(r["last"]["ci_low"], r["last"]["ci_high"])),
         Column("Fixed design", lambda r: r["fixed_blocks"], wide=True),
@@ -125,15 +125,15 @@ def _naive_peeking(results: Results, about: Row) -> str:
     parts = []
     for arm in about["arms"]:
         naive = arm["naive"]
-        if naive and (naive["verdict"] != arm["verdict"] or arm["settled_at"] is None):
-            instead = f"“{arm['verdict']}”" if arm["settled_at"] is not None else "nothing is settled"
-            claim = f"“{naive['verdict']}” after {plural(naive['blocks'], results.unit)}"
+        if naive and (naive["label"] != arm["label"] or arm["settled_at"] is None):
+            instead = f"“{arm['label']}”" if arm["settled_at"] is not None else "nothing is settled"
+            claim = f"“{naive['label']}” after {plural(naive['blocks'], results.unit)}"
             parts.append(f"{results.arm(arm['level'])} {claim}, where {instead}")
     return f"Naive peeking would have claimed something else: {'; '.join(parts)}." if parts else ""
 
 
 def _naive(found: Row | None, block: str) -> str:
-    return f"{found['verdict']}, after {found['blocks']} {block}s" if found else "no conclusion"
+    return f"{found['label']}, after {found['blocks']} {block}s" if found else "no conclusion"
 
 
 def _cut(frame: pd.DataFrame, margin: float) -> pd.DataFrame:

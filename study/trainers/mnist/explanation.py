@@ -1,13 +1,14 @@
 """Why an arm collapses: the same weights scored three ways; how far the moving statistics are off, and for how long."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Sequence
 from operator import itemgetter
 from pathlib import Path
 
 import altair as alt
 import pandas as pd
 
+from study.files import read_json
 from study.report.format import (
     THIN,
     accuracy,
@@ -36,8 +37,7 @@ from study.report.parts.marks import (
 )
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, Row, level_key, read_json, read_table
-from study.report.verdict import collapses
+from study.report.results import Results, Row, level_key, read_table
 from study.trainers.mnist.recovery import RIGHT
 
 WAYS = {
@@ -63,19 +63,14 @@ class MnistExplanation:
         gaps = read_table(folder / "statistics_gap.parquet")
         self._gaps = pd.DataFrame() if gaps is None else gaps
 
-    def section(self, results: Results) -> Section | None:
+    def section(self, results: Results, fallen: Container[str]) -> Section | None:
         items = (
             scores(results, self._found),
             gap(results, self._found, self._gaps),
             recovery(results, self._found),
         )
-        fallen = [] if results.interim else [level for level in results.arms if collapses(results, level)]
-        causes = {results.arm(level): self._cause(results, level) for level in fallen}
+        causes = {results.arm(level): self._cause(results, level) for level in results.arms if level in fallen}
         return made("why", "Why", items, [f"{name}: {cause}" for name, cause in causes.items() if cause])
-
-    def causes(self, results: Results) -> Mapping[str, str]:
-        found = {level_key(arm["level"]): _in_short(arm) for arm in self._found["arms"] if arm["collapsed"]}
-        return {level: cause for level, cause in found.items() if level in results.arms}
 
     def methods(self, results: Results) -> Sequence[str]:
         design = results.design
@@ -246,17 +241,6 @@ def _observed(recovery: Row) -> str:
     if end is None:
         return "not in the run"
     return f"{end - recovery['steps_an_epoch'] + 1:,} to {end:,}" if end else "0"
-
-
-def _in_short(arm: Row) -> str:
-    """Why an arm with collapsed runs fails, in a sentence."""
-    recovered, collapsed, off = arm["recovered_by_population"], arm["collapsed"], arm["final_gap_factor"]
-    found = f"{of(recovered, collapsed)} collapsed runs recover with the training set's own statistics"
-    if recovered < 0.5 * collapsed:
-        return f"Only {found}."
-    text = f"{'Its' if recovered >= 0.9 * collapsed else 'Most of its'} training is sound, as {found}"
-    blamed = f"; its moving variance ends {times(off)} times off the true one" if off and off >= RIGHT else ""
-    return f"{text}{blamed}."
 
 
 def _spread(cell: Row) -> float:
