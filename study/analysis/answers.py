@@ -343,8 +343,8 @@ def _one_run(words: Words, arm: Row) -> str:
         within = f"{near['within']:g}{words.response.difference_unit}"
         come = "comes" if near["runs"] == 1 else "come"
         return (
-            f"One run of {name} gives anything from {lowest} to {highest}; {of(near['runs'], near['of'])} {come} "
-            f"within {within} of the mean of {words.base}."
+            f"One run of {name} gives anything from {lowest} to {highest}; {of(near['runs'], near['of'])} runs {come} "
+            f"within {within} of the mean of {words.base}, or beyond it."
         )
     if found["wrong_way"] is None:
         return f"Of {name}, one run each cannot be judged: no cell has two runs of both."

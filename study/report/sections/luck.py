@@ -40,13 +40,13 @@ def wrong_way(results: Results) -> Figure | None:
             "arm": results.arm(found["level"]),
             "runs": str(chance["runs"]),
             "chance": 100 * chance["model"],
-            "low": 100 * chance["low"] if chance["low"] is not None else None,
-            "high": 100 * chance["high"] if chance["low"] is not None else None,
-            "words": with_bounds(share(chance["model"]), span(chance["low"], chance["high"], share)),
+            "low": 100 * chance["lowest"],
+            "high": 100 * chance["highest"],
+            "words": with_bounds(share(chance["model"]), _range(chance)),
             "resampled": optional(chance["data"], share),
         }
         for found in results.found("luck").get("contrasts", ())
-        for chance in found["single_run"]["wrong_way"]
+        for chance in found["wrong_way"]
         if chance["model"] is not None
     ]
     if not table:
@@ -62,7 +62,7 @@ def wrong_way(results: Results) -> Figure | None:
     scale = alt.Scale(domain=[0, max(50.0, float(frame["high"].max(skipna=True) or 0.0))], nice=False)
     axis = alt.Axis(tickCount=5, ticks=False)
     y = alt.Y("chance:Q", title="Chance of the wrong order, per cent", scale=scale, axis=axis)
-    tips = {"runs:N": "runs of each", "words:N": "chance (interval)", "resampled:N": "among these runs"}
+    tips = {"runs:N": "runs of each", "words:N": "chance (range of cells)", "resampled:N": "among these runs"}
     tooltip = marks.tooltip({"arm:N": results.focus.title} | tips)
     base = alt.Chart(alt.NamedData("wrong_way"))
     chart = alt.layer(
@@ -75,7 +75,8 @@ def wrong_way(results: Results) -> Figure | None:
         title="How often a few runs point the wrong way",
         caption=(
             f"The chance that the average of so many runs of an arm and of {control}, in one cell, puts the two in the "
-            f"wrong order, given the difference found here. At 50{THIN}% a coin does as well. Bars are intervals."
+            "wrong order, given the difference found in that cell. Points are averages over the cells, bars reach from "
+            f"the cell with the lowest chance to that with the highest. At 50{THIN}% a coin does as well."
         ),
         alternative=f"Chance of the wrong order against {control}. {'; '.join(words)}.",
         variants={"": (panel(chart, legend="arm", widest=760),)},
@@ -87,7 +88,7 @@ def wrong_way(results: Results) -> Figure | None:
 def table(results: Results) -> Table | None:
     """What a handful of runs would have said."""
     rows = results.found("luck").get("contrasts", ())
-    runs = [[chance["runs"] for chance in row["single_run"]["wrong_way"]] for row in rows]
+    runs = [[chance["runs"] for chance in row["wrong_way"]] for row in rows]
     if any(counts != runs[0] for counts in runs):
         return None
     block = results.unit
@@ -118,12 +119,12 @@ def table(results: Results) -> Table | None:
 
 def _chance(kind: str, runs: int, row: Row) -> str:
     """The chance of `kind` with so many runs of each."""
-    found = row["single_run"][kind] or ()
+    found = row[kind] or ()
     return optional(next((chance["model"] for chance in found if chance["runs"] == runs), None), share)
 
 
 def _ahead(row: Row) -> str:
-    found = row["single_run"]["better"]
+    found = row["better"]
     return optional(found["unpaired"] if found["paired"] is None else found["paired"], share)
 
 
@@ -133,7 +134,7 @@ def _in_order(row: Row) -> str:
 
 def variance_shares(results: Results) -> Figure | None:
     """How much of the spread of all runs each factor, the block, their interplay and the single run carry."""
-    found = (results.found("luck").get("variance_shares") or {}).get(results.scale)
+    found = results.found("luck").get("variance_shares")
     if not found:
         return None
     frame = pd.DataFrame([{"term": results.term_label(term["term"])} | _percent(term) for term in found["terms"]])
@@ -297,17 +298,21 @@ def _upright(rows: Sequence[Row], fallen: Container[str]) -> list[Row]:
 def _risks(results: Results, fallen: Container[str]) -> str:
     """What a single run of each would have told."""
     risks = [
-        f"{results.arm(found['level'])} "
-        + with_bounds(share(chance["model"]), span(chance["low"], chance["high"], share))
+        f"{results.arm(found['level'])} " + with_bounds(share(chance["model"]), _range(chance))
         for found in _upright(results.found("luck").get("contrasts", ()), fallen)
-        for chance in found["single_run"]["wrong_way"]
+        for chance in found["wrong_way"]
         if chance["runs"] == 1 and chance["model"] is not None
     ]
     return _told(
         f"Someone who trains {results.arm(results.control)} and one other once each, as in a quick check, gets the two "
-        "in the wrong order with this chance",
+        "in the wrong order with this chance, averaged over the cells (lowest to highest cell)",
         risks,
     )
+
+
+def _range(chance: Row) -> str:
+    """The chances of the cells, lowest to highest; empty where they are one."""
+    return "" if chance["lowest"] == chance["highest"] else span(chance["lowest"], chance["highest"], share)
 
 
 def _noise(results: Results, fallen: Container[str]) -> str:
