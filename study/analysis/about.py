@@ -7,7 +7,6 @@ from pathlib import Path
 from study.design.levels import level_text
 from study.design.plan import Plan
 from study.files import read_json
-from study.trainers.base import Trainer
 
 
 @dataclass(frozen=True)
@@ -35,8 +34,8 @@ class About:
     advice: Mapping[str, str] = field(default_factory=dict)
 
 
-def of_study(plan: Plan, trainer: Trainer, folder: Path) -> About:
-    """What the results directory `folder` of a study holds of it.
+def of_study(plan: Plan, folder: Path, advice: Mapping[str, str]) -> About:
+    """What the results directory `folder` of a study holds of it; `advice` is its trainer's.
 
     Raises:
         StudyError: a file there is damaged.
@@ -47,7 +46,7 @@ def of_study(plan: Plan, trainer: Trainer, folder: Path) -> About:
     planned, done = counts.get("planned"), counts.get("done", 0)
     stamp = ""
     if planned and planned > done:
-        stamp = f"INTERIM: {done:,} of {planned:,} runs. The plan allows a conclusion when every run is done."
+        stamp = f"INTERIM {done:,} of {planned:,} runs. No verdict yet: the plan allows one when every run is done."
     labels = {name: dict(words) for name, words in config["report"]["labels"].items()}
     return About(
         study=plan.name,
@@ -57,5 +56,5 @@ def of_study(plan: Plan, trainer: Trainer, folder: Path) -> About:
         labels={name: {level_text(level): word for level, word in words.items()} for name, words in labels.items()},
         planned=planned,
         deviations=tuple(provenance.get("deviations") or ()),
-        advice=trainer.advice(folder),
+        advice=advice,
     )

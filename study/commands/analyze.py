@@ -80,7 +80,8 @@ def _of_design(arguments: argparse.Namespace) -> tuple[AnalysisSpec, None, About
         raise StudyError(f"--{given.replace('_', '-')}: does not go with --design, which says all that is to be known")
     design = plan.read(arguments.design)
     trainer = trainers.choose(design.config)
-    return analysis_spec(design.config, trainer.response()), None, of_study(design, trainer, arguments.design.parent)
+    folder = arguments.design.parent
+    return analysis_spec(design.config, trainer.response()), None, of_study(design, folder, trainer.advice(folder))
 
 
 def _of_options(arguments: argparse.Namespace) -> tuple[AnalysisSpec, dict[str, str], About]:
@@ -116,7 +117,7 @@ def _of_options(arguments: argparse.Namespace) -> tuple[AnalysisSpec, dict[str, 
     if not 0 < spec.alpha < 1:
         raise StudyError(f"--alpha {spec.alpha:g}: a level lies between 0 and 1, for example 0.05")
     names = {column: name for name, column in [*factors.items(), *([block] if block else [])]}
-    return spec, names, About(study=arguments.out.resolve().name)
+    return spec, names, About()
 
 
 def _named(text: str, option: str) -> tuple[str, str]:

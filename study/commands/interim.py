@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> None:
         table, _ = read.read_runs(out / "runs.parquet", spec, whole=not reason)
         curves = read.read_curves(out / "curves.parquet", spec)
         trainer.explain(plan, collected.runs, store, out)
-        told = of_study(plan, trainer, out)
+        told = of_study(plan, out, trainer.advice(out))
         results = describe(table, spec, curves, reason, told) if reason else analyse(table, spec, curves, about=told)
         files.write(results, out / "analysis")
     report.write(out)

@@ -20,9 +20,9 @@ DESIGN = [*FACTORS, "--block", "seed", "--control", "bn=none"]
 LISTS = {
     "contrasts": {
         *("factor", "level", "control", "scale", "estimate", "se", "df", "statistic", "p", "p_adjusted"),
-        *("ci_low", "ci_high", "p_equivalence", "verdict", "runs", "note"),
+        *("ci_low", "ci_high", "label", "runs", "pairs", "blocks", "note"),
     },
-    "simple_effects": {"factor", "level", "control", "cell", "scale", "estimate", "ci_low", "ci_high", "verdict"},
+    "simple_effects": {"factor", "level", "control", "cell", "scale", "estimate", "ci_low", "ci_high", "label"},
     "interactions": {"factor", "level", "control", "cell", "scale", "estimate", "ci_low", "ci_high"},
     "anova": {"term", "df1", "df2", "F", "p", "p_gg", "ges", "note"},
     "cells": {"levels", "runs", "median", "min", "max"},
@@ -65,12 +65,10 @@ def test_objects_have_their_fields(results: Path, name: str) -> None:
     assert set(json.loads((results / f"{name}.json").read_text())) >= OBJECTS[name]
 
 
-def test_contrasts_have_both_scales_and_opposite_signs(results: Path) -> None:
+def test_contrasts_are_on_the_deciding_scale(results: Path) -> None:
     rows = rows_of(results, "contrasts")
-    assert [row["scale"] for row in rows] == ["log_odds"] * 4 + ["pp"] * 4
-    for odds, pp in zip(rows[:4], rows[4:], strict=True):
-        assert odds["estimate"] < 0 < pp["estimate"]
-        assert odds["verdict"] == pp["verdict"] == "better and matters"
+    assert [row["scale"] for row in rows] == ["pp"] * 4
+    assert {row["label"] for row in rows} == {"better by more than the margin"}
 
 
 def test_the_specification_table_is_csv(results: Path) -> None:
@@ -105,7 +103,7 @@ def test_a_response_has_one_scale_and_a_direction(tmp_path: Path) -> None:
     rows = rows_of(tmp_path / "out", "contrasts")
     assert [row["scale"] for row in rows] == ["response"] * 4
     assert [row["p"] for row in rows] == pytest.approx([row["p"] for row in r["paired_t"]], rel=1e-9)
-    assert {row["verdict"] for row in rows} == {"better and matters"}
+    assert all(row["label"].startswith("better") for row in rows)
     terms = rows_of(tmp_path / "out", "anova")
     assert [term["p_gg"] for term in terms] == pytest.approx([row["Pr(>F)"] for row in r["afex"]["GG"]], rel=1e-9)
     assert not (tmp_path / "out" / "collapse.json").exists()
@@ -205,7 +203,7 @@ MISTAKES = {
     "margin": (["t.csv", *COUNTS, *DESIGN, "--margin-pp", "-1"], ["--margin-pp -1"]),
     "margin of a response": (["t.csv", *COUNTS, *DESIGN, "--margin", "1"], ["--margin-pp"]),
     "collapse in percent": (["t.csv", *COUNTS, *DESIGN, "--collapse-below", "90"], ["--collapse-below 90"]),
-    "tuning the focus": (["t.csv", *COUNTS, *DESIGN, "--tune", "bn"], ["validation_correct"]),
+    "tuning the focus": (["t.csv", *COUNTS, *DESIGN, "--tune", "bn"], ["is not one of the other factors"]),
     "negative control": (["t.csv", *COUNTS, *DESIGN, "--negative-control", "same"], ["bn=same"]),
     "random terms": (["t.csv", *COUNTS, *DESIGN, "--random", "lr"], ["random"]),
     "curves": (["t.csv", *COUNTS, *DESIGN, "--curves", "t.csv"], ["--curves", "'epoch'"]),
@@ -289,7 +287,7 @@ def test_a_table_without_any_variation_is_analysed(tmp_path: Path) -> None:
     options = ["--successes", "k", "--trials", "n", "--factor", "a", "--block", "s", "--control", "a=x"]
     assert cli.main(["analyze", str(tmp_path / "t.csv"), *options, "--out", str(tmp_path / "out")]) == 0
     rows = rows_of(tmp_path / "out", "contrasts")
-    assert [(row["estimate"], row["p_adjusted"], row["verdict"]) for row in rows] == [(0.0, 1.0, "equivalent")] * 2
+    assert [(row["estimate"], row["p_adjusted"], row["label"]) for row in rows] == [(0.0, 1.0, "equivalent")]
     assert "mixed" in json.loads((tmp_path / "out" / "analysis.json").read_text())["absent"]
 
 
@@ -333,7 +331,7 @@ def test_every_field_that_is_written_is_described(results: Path) -> None:
         section = text.split(f"### `{path.name}`", 1)
         section = section if len(section) == 2 else text.split("### `specification.csv`", 1)
         described = section[1].split("\n### ", 1)[0]
-        if path.stem in ("simple_effects", "interactions"):
+        if path.stem in ("simple_effects", "level_effects", "interactions", "tuned", "negative_control"):
             described += text.split("### `contrasts.json`", 1)[1].split("\n### ", 1)[0]
         unknown = {name for name in fields(json.loads(path.read_text())) if f"`{name}`" not in described}
         assert not unknown, f"{path.name}: {sorted(unknown)}"

@@ -90,7 +90,7 @@ def test_with_one_pair_a_block_it_is_mcnemars_test() -> None:
     assert result["comparisons"][0]["p"] == pytest.approx(mcnemar, rel=1e-12)
 
 
-def test_diverged_runs_count_as_collapsed_whatever_their_score() -> None:
+def test_diverged_runs_fail_whatever_their_score_and_are_not_collapsed() -> None:
     frame = pd.DataFrame(
         {
             "arm": list("ccxx"),
@@ -101,16 +101,31 @@ def test_diverged_runs_count_as_collapsed_whatever_their_score() -> None:
         }
     )
     table = build_table(frame, ["arm"], "c", "seed", "k", "n")
-    assert table.collapsed(0.9).tolist() == [False, False, False, True]
+    assert table.failed(0.9).tolist() == [False, False, False, True]
     result = collapse(table, 0.9)
     assert result is not None
-    assert result["arms"][1]["diverged"] == 1
+    assert [result["arms"][1][name] for name in ("failed", "collapsed", "diverged")] == [1, 0, 1]
 
 
 def test_a_response_collapses_beyond_its_own_threshold_and_not_without_one() -> None:
     frame = pd.DataFrame({"arm": list("ccxx"), "seed": [0, 1, 0, 1], "y": [5.0, 6.0, -1.0, 7.0]})
     table = build_table(frame, ["arm"], "c", "seed", response="y")
     assert collapse(table, None) is None
-    assert table.collapsed(0.0).tolist() == [False, False, True, False]
+    assert table.failed(0.0).tolist() == [False, False, True, False]
     lower = build_table(frame, ["arm"], "c", "seed", response="y", higher_is_better=False)
-    assert lower.collapsed(5.5).tolist() == [False, True, False, True]
+    assert lower.failed(5.5).tolist() == [False, True, False, True]
+
+
+def test_where_runs_of_a_block_agree_blocks_are_counted_and_the_smallest_p_is_told() -> None:
+    """Two runs a block that fail together are one event: 3 of 4 blocks, with the exact interval of 3 of 4."""
+    rows = [(arm, cell, s, 50 if arm == "x" and s < 3 else 99) for arm in "cx" for cell in "uv" for s in range(4)]
+    frame = pd.DataFrame(rows, columns=["arm", "cell", "seed", "k"]).assign(n=100)
+    result = collapse(build_table(frame, ["arm", "cell"], "c", "seed", "k", "n"), 0.9)
+    assert result is not None
+    arm = result["arms"][1]
+    assert (arm["failed"], arm["runs"], arm["failed_blocks"], arm["blocks"]) == (6, 8, 3, 4)
+    exact = stats.binomtest(3, 4).proportion_ci(0.95, "exact")
+    assert (arm["ci_low"], arm["ci_high"]) == pytest.approx((exact.low, exact.high))
+    (row,) = result["comparisons"]
+    assert row["p"] == pytest.approx(0.25)
+    assert row["p_smallest"] == pytest.approx(2 / 2**4)

@@ -42,8 +42,10 @@ def test_cells_count_collapsed_and_diverged_runs() -> None:
     )
     table = build_table(frame, ["a"], "x", "s", "k", "n")
     rows = cells(table, 0.9)
-    assert [(row["collapsed"], row["diverged"]) for row in rows] == [(1, 0), (1, 1)]
-    assert [row["collapsed"] for row in cells(table, None)] == [0, 1]
+    assert [(row["collapsed"], row["diverged"]) for row in rows] == [(1, 0), (0, 1)]
+    assert [row["collapsed"] for row in cells(table, None)] == [0, 0]
+    # A run that diverged has a count of chance agreement; it is in no mean.
+    assert rows[1]["mean"] == 98.0
 
 
 def test_a_response_keeps_its_unit_and_a_single_run_has_no_sd() -> None:

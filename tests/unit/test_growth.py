@@ -82,8 +82,10 @@ def test_what_is_settled_gets_no_more_seeds_and_the_control_as_many_as_any(plan:
     first = decide(plan, store, 5)
     assert (first.open, first.unsettled) == (("libs",), ("libs",))
     assert first.allocation == {"none": 5, "keras": 5, "libs": 5}
-    assert first.verdicts["keras"] == "better and matters"
-    assert first.line == ("after 5 seeds 1 of 2 contrasts are settled: keras (better and matters); more seeds for libs")
+    assert first.labels["keras"] == "better by more than the margin"
+    assert first.line == (
+        "after 5 seeds 1 of 2 contrasts are settled: keras (better by more than the margin); more seeds for libs"
+    )
     # The records of the settled contrast end here; the next looks do without more.
     fill(plan, store, {"none": 12, "keras": 5, "libs": 12})
     last = decide(plan, store, 12)
@@ -100,7 +102,7 @@ def test_the_negative_control_has_as_many_seeds_as_the_control(plan: Plan, store
     fill(again, store, dict.fromkeys([*RIGHT, factorial.NEGATIVE_CONTROL], 5))
     decision = decide(again, store, 5)
     assert decision.allocation[factorial.NEGATIVE_CONTROL] == 5
-    assert set(decision.verdicts) == {"keras", "libs"}
+    assert set(decision.labels) == {"keras", "libs"}
 
 
 def test_a_missing_record_and_a_look_that_is_none_are_told(plan: Plan, store: Store, small_plan: Plan) -> None:
@@ -165,4 +167,4 @@ def test_progress_promises_no_end_that_nobody_knows(plan: Plan, store: Store) ->
 
 
 def _open(*levels: str) -> Decision:
-    return Decision(seeds=5, open=levels, unsettled=levels, allocation={"none": 5}, verdicts={})
+    return Decision(seeds=5, open=levels, unsettled=levels, allocation={"none": 5}, labels={})

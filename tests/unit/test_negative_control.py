@@ -25,12 +25,12 @@ def test_the_arm_is_compared_like_the_others_but_alone() -> None:
     whole = table(np.random.default_rng(0))
     found = negative_control(whole, "same", margin=0.1)
     json.dumps(found, allow_nan=False)
-    row = found["contrasts"][0]
-    among = next(e for e in compare_with_control(whole, "log_odds", margin=0.1) if e.level == "same")
+    row = found["contrast"]
+    among = next(e for e in compare_with_control(whole, margin=0.1) if e.level == "same")
     assert row["estimate"] == pytest.approx(among.estimate, rel=1e-9)
     assert row["p"] == pytest.approx(among.p, rel=1e-9)
     assert row["p_adjusted"] == pytest.approx(row["p"], rel=1e-9)
-    assert [r["scale"] for r in found["contrasts"]] == ["log_odds", "pp"]
+    assert row["scale"] == "pp"
 
 
 def test_the_rest_of_the_analysis_does_not_see_the_arm() -> None:
@@ -43,12 +43,12 @@ def test_the_rest_of_the_analysis_does_not_see_the_arm() -> None:
 def test_the_direction_of_a_response_is_kept() -> None:
     frame = table(np.random.default_rng(1)).frame.assign(wrong=lambda f: f["test_trials"] - f["test_correct"])
     lower = build_table(frame, ["m", "g"], "c", "seed", response="wrong", higher_is_better=False)
-    assert compare_with_control(without_negative_control(lower, "same"), "response")[0].verdict == "better and matters"
+    assert compare_with_control(without_negative_control(lower, "same"))[0].label == "better"
 
 
 def test_other_seeds_make_it_an_unpaired_comparison() -> None:
     found = negative_control(table(np.random.default_rng(2), other_seeds=True), "same")
-    assert found["contrasts"][0]["df"] > 10
+    assert found["contrast"]["df"] > 10
 
 
 def test_a_difference_that_should_not_be_there_is_told() -> None:

@@ -4,25 +4,36 @@ import json
 
 import numpy as np
 import pytest
-from scipy import special, stats
+from scipy import stats
 from statsmodels.stats.power import TTestIndPower, TTestPower
 
 from study.cli import main
-from study.stats.effects.power import detectable_effect, power_of_equivalence, power_of_t, sd_interval, seeds_needed
+from study.stats.effects.power import (
+    detectable_effect,
+    power_of_equivalence,
+    power_of_settling,
+    power_of_t,
+    sd_interval,
+    seeds_needed,
+)
 from study.stats.planning.power import PlanningTarget, plan_from_assumptions, plan_from_pilot
 from study.stats.planning.simulate import Truth, simulate
 from study.stats.table import build_table
 from tests.oracle import load
 
 
-def test_the_plans_published_numbers_of_seeds() -> None:
-    # Run sd 0.10 on log odds, 10,000 images at 1.6 % error, 80 % power at 0.05 / 4.
+def test_the_numbers_of_seeds_are_those_of_the_paired_t_test() -> None:
+    # Run sd 0.10 on log odds, 10,000 images at 1.6 % error, 80 % power at 0.05 / 4; the numbers by statsmodels.
+    sd = np.sqrt(2 * (0.1**2 + 1 / (10_000 * 0.016 * 0.984))) * 100 * 0.016 * 0.984
+    for effect, cells, seeds in ((0.05, 6, 64), (0.1, 6, 19), (0.1, 1, 94), (0.2, 1, 26)):
+        found = TTestPower().solve_power(effect / (sd / np.sqrt(cells)), None, 0.0125, 0.8)
+        assert int(np.ceil(found)) == seeds
     plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, PlanningTarget(effects=(0.05, 0.1, 0.2)))
-    assert [row["seeds"] for row in plan["main"]["seeds_for"]] == [62, 18, 7]
+    assert [row["seeds"] for row in plan["main"]["seeds_for"]] == [64, 19, 8]
     plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, PlanningTarget(effects=(0.1, 0.2, 0.3)))
-    assert [row["seeds"] for row in plan["cell"]["seeds_for"]] == [88, 24, 12]
-    assert plan["main"]["detectable"]["effect"] == pytest.approx(0.09, abs=0.01)
-    assert plan["cell"]["detectable"]["effect"] == pytest.approx(0.22, abs=0.01)
+    assert [row["seeds"] for row in plan["cell"]["seeds_for"]] == [94, 26, 14]
+    assert plan["main"]["detectable"]["effect"] == pytest.approx(detectable_effect(sd / np.sqrt(6), 20, 0.0125, 0.8), rel=1e-9)
+    assert plan["cell"]["detectable"]["effect"] == pytest.approx(detectable_effect(sd, 20, 0.0125, 0.8), rel=1e-9)
     json.dumps(plan, allow_nan=False)
 
 
@@ -39,8 +50,18 @@ def test_power_of_equivalence_agrees_with_simulation() -> None:
     d = rng.normal(0, 1, size=(40_000, 12))
     for margin in (0.7, 1.0):
         se = d.std(axis=1, ddof=1) / np.sqrt(12)
-        shown = (np.abs(d.mean(axis=1)) < margin - stats.t.ppf(0.95, 11) * se).mean()
+        shown = (np.abs(d.mean(axis=1)) < margin - stats.t.ppf(0.975, 11) * se).mean()
         assert power_of_equivalence(margin, 1.0, 12, 0.05) == pytest.approx(shown, abs=0.01)
+
+
+@pytest.mark.parametrize(("effect", "margin"), [(0.0, 1.0), (0.5, 0.8), (0.9, 0.0), (1.2, 1.0), (0.3, 2.0)])
+def test_power_of_settling_agrees_with_simulation(effect: float, margin: float) -> None:
+    rng = np.random.default_rng(1)
+    d = rng.normal(effect, 1, size=(40_000, 9))
+    mean, width = d.mean(axis=1), stats.t.isf(0.025, 8) * d.std(axis=1, ddof=1) / 3
+    low, high = mean - width, mean + width
+    settled = ((low > 0) | (high < 0) | ((low > -margin) & (high < margin))).mean()
+    assert power_of_settling(effect, 1.0, 9, 0.05, margin) == pytest.approx(settled, abs=0.01)
 
 
 def test_detectable_effect_and_seeds_are_inverse_to_power() -> None:
@@ -62,15 +83,17 @@ def test_a_pilots_variances_are_those_of_its_differences() -> None:
     table = build_table(frame, ["bn", "dropout", "lr"], "none", "seed", "test_correct", "test_n")
     plan = plan_from_pilot(table, PlanningTarget(effects=(0.1,)))
     json.dumps(plan, allow_nan=False)
+    # The reference took log odds of error, the column y.
+    as_numbers = plan_from_pilot(
+        build_table(frame, ["bn", "dropout", "lr"], "none", "seed", response="y"), PlanningTarget(effects=(0.1,))
+    )
     sds = [abs(row["estimate"] / row["t"]) * np.sqrt(20) for row in reference["paired_t"]]
-    assert plan["main"]["sd_difference"] == pytest.approx(np.sqrt(np.mean(np.square(sds))), rel=1e-9)
+    assert as_numbers["main"]["sd_difference"] == pytest.approx(np.sqrt(np.mean(np.square(sds))), rel=1e-9)
     assert plan["main"]["df"] == 19
     assert plan["main"]["sd_low"] < plan["main"]["sd_difference"] < plan["main"]["sd_high"]
     row = plan["main"]["seeds_for"][0]
     assert row["low"] < row["seeds"] < row["high"]
-    rate = plan["error_rate"]
-    difference = special.logit(rate) - special.logit(rate - 0.001)
-    needed = seeds_needed(lambda n: power_of_t(difference, plan["main"]["sd_difference"], n, 0.0125), 0.8)
+    needed = seeds_needed(lambda n: power_of_t(0.1, plan["main"]["sd_difference"], n, 0.0125), 0.8)
     assert row["seeds"] == needed
 
 
@@ -96,10 +119,10 @@ def test_the_command_prints_a_table_and_writes_the_plan(capsys: pytest.CaptureFi
     assumed = ["power", "--sd", "0.1", "--error-rate", "0.016", "--trials", "10000", "--cells", "6", "--out", str(out)]
     assert main(assumed) == 0
     assert (
-        "seeds for an effect of 0.1 pp                               18                      88"
+        "seeds for an effect of 0.1 pp                               19                      94"
         in capsys.readouterr().out
     )
-    assert json.loads(out.read_text())["main"]["seeds_for"][1]["seeds"] == 18
+    assert json.loads(out.read_text())["main"]["seeds_for"][1]["seeds"] == 19
 
     frame, _ = load("null")
     frame.to_csv(tmp_path / "pilot.csv", index=False)

@@ -101,18 +101,18 @@ def test_a_proportion_analysed_as_a_number_gives_the_same_difference_in_another_
     as_number = analysed(frame, response="share", margin=0.01)
     for arm in ARMS[1:]:
         pp, share = contrast(as_counts, arm, "pp"), contrast(as_number, arm)
-        for name in ("estimate", "se", "ci_low", "ci_high", "margin"):
+        for name in ("estimate", "se", "ci_low", "ci_high"):
             assert pp[name] == pytest.approx(100 * share[name], rel=1e-9)
-        for name in ("df", "p", "p_adjusted", "p_equivalence"):
+        for name in ("df", "p", "p_adjusted"):
             assert pp[name] == pytest.approx(share[name], rel=1e-7, abs=1e-12)
-        assert pp["verdict"] == share["verdict"]
+        assert pp["label"] == share["label"]
 
 
 def test_the_direction_turns_the_verdict_and_not_the_numbers() -> None:
     frame = runs()
     lower = contrast(analysed(frame), "adam")
     higher = contrast(analysed(frame, response="loss", better="higher"), "adam")
-    assert (lower["verdict"], higher["verdict"]) == ("better and matters", "worse")
+    assert (lower["label"], higher["label"]) == ("better by more than the margin", "worse by more than the margin")
     assert lower["estimate"] == higher["estimate"] < 0
 
 
@@ -123,7 +123,7 @@ def test_runs_that_diverged_without_a_number_are_counted_and_bounded() -> None:
     for block in ("seed", None):
         results = analysed(frame, block)
         (arm,) = [row for row in results["collapse"]["arms"] if row["level"] == "lion"]
-        assert (arm["runs"], arm["diverged"], arm["collapsed"]) == (16, 6, 6)
+        assert (arm["runs"], arm["diverged"], arm["failed"]) == (16, 6, 6)
         assert results["missing"]["missing"] == 6
         (bound,) = [row for row in results["missing"]["bounds"] if row["level"] == "lion"]
         # The worst that was seen, in each of the two cells 3 times of 8.
@@ -141,7 +141,7 @@ def test_a_cell_in_which_all_runs_diverged_leaves_no_comparison_but_the_counts()
     row = contrast(results, "lion")
     assert row["estimate"] is row["se"] is row["p"] is None
     assert "no run has a number" in row["note"]
-    assert contrast(results, "adam")["verdict"] == "better and matters"
+    assert contrast(results, "adam")["label"] == "better by more than the margin"
     assert results["mixed"] is None
     assert results["analysis"]["absent"]
     assert [c["mean"] is None for c in results["cells"]].count(True) == 1
@@ -174,7 +174,9 @@ def test_a_weights_and_biases_export_is_read_as_it_comes(tmp_path: Path, capsys:
     (row,) = [r for r in json.loads((out / "contrasts.json").read_text()) if r["level"] == "adam"]
     assert row["estimate"] == pytest.approx(contrast(expected, "adam")["estimate"], rel=1e-9)
     assert main(["report", str(out)]) == 0
-    assert "Better than sgd by enough to matter (margin ±0.1\N{NARROW NO-BREAK SPACE}nats)" in capsys.readouterr().out
+    assert (
+        "Better than sgd by more than the margin of ±0.1\N{NARROW NO-BREAK SPACE}nats: adam" in capsys.readouterr().out
+    )
     page = (out / "report.html").read_text()
     assert "It cannot know whether the question" in page
     assert "Left out, as they have no outcome: 1 crashed and 1 running" in page

@@ -79,11 +79,10 @@ def test_the_critical_value_is_where_the_evidence_reaches_the_level() -> None:
 
 def test_values_that_are_all_equal() -> None:
     assert t_statistic(np.array([0.0, 2.0, -2.0]), np.zeros(3)).tolist() == [0.0, np.inf, -np.inf]
-    seen = monitor(np.array([2.0, 2.0]), np.zeros(2), np.array([2, 20]), level=0.0125, margin=0.1)
+    seen = monitor(np.array([2.0, 2.0]), np.zeros(2), np.array([2, 20]), level=0.0125)
     assert seen.low[0] == -np.inf
     assert (seen.low[1], seen.high[1]) == (2.0, 2.0)
     assert seen.p[1] < 1e-9
-    assert seen.p_equivalence[1] == 1.0
 
 
 def test_p_values_and_intervals_agree_at_every_look() -> None:
@@ -92,7 +91,7 @@ def test_p_values_and_intervals_agree_at_every_look() -> None:
     for effect in (0.0, 0.4, 1.0):
         x = rng.normal(effect, 1, (200, 60))
         mean, se = _moments(x, n)
-        seen = monitor(mean, se, n, level=0.05, margin=1.0)
+        seen = monitor(mean, se, n, level=0.05)
         assert ((seen.p < 0.05) == ((seen.low > 0) | (seen.high < 0))).all()
         assert (seen.p[:, 1:] <= seen.p[:, :-1]).all()
         assert (seen.low[:, 1:] >= seen.low[:, :-1]).all()
@@ -104,7 +103,7 @@ def test_under_the_null_few_false_claims_in_200_looks_where_naive_peeking_makes_
     rng = np.random.default_rng(8)
     n = np.arange(2, 202)
     mean, se = _moments(rng.normal(0, 1, (2000, 201)), n)
-    seen = monitor(mean, se, n, level=0.05, margin=1.0)
+    seen = monitor(mean, se, n, level=0.05)
     assert (seen.p[:, -1] < 0.05).mean() < 0.05
     naive = 2 * stats.t.sf(np.abs(mean / se), n - 1)
     assert (naive < 0.05).any(axis=1).mean() > 0.3
@@ -114,9 +113,10 @@ def test_coverage_holds_at_all_times_and_equivalence_is_not_claimed_at_the_margi
     rng = np.random.default_rng(9)
     n = np.arange(2, 202)
     mean, se = _moments(rng.normal(1.0, 1, (2000, 201)), n)
-    seen = monitor(mean, se, n, level=0.05, margin=1.0)
+    seen = monitor(mean, se, n, level=0.05)
     assert ((seen.low <= 1.0) & (seen.high >= 1.0)).all(axis=1).mean() > 0.95
-    assert (seen.p_equivalence < 0.05).any(axis=1).mean() < 0.05
+    # Equivalence within a margin of 1, where the difference is 1: only by an interval that misses it.
+    assert ((seen.low > -1.0) & (seen.high < 1.0)).any(axis=1).mean() < 0.025
 
 
 def _moments(x: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -48,7 +48,7 @@ def test_larger_effects_and_smaller_spreads_take_fewer_seeds_and_never_more_than
 def test_the_plan_has_a_row_for_no_difference_and_for_each_effect() -> None:
     looks = planned_looks(5, 5, 60)
     plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, PlanningTarget(effects=(0.1, 0.3), looks=looks))
-    sd = plan["main"]["sd_difference"] * 100 * 0.016 * (1 - 0.016)
+    sd = plan["main"]["sd_difference"]
     rows = plan["main"]["sequential"]
     assert [row["effect"] for row in rows] == [0.0, 0.1, 0.3]
     assert rows[2]["expected"] == stopping(0.3, sd, 0.1, looks, 0.05, 4).expected

@@ -34,7 +34,7 @@ def balanced() -> list[Specification]:
 
 
 def test_the_primary_specification_is_the_headline(balanced: list[Specification]) -> None:
-    effect = compare_with_control(table_of(load("seedslope")[0]), "log_odds")[0]
+    effect = compare_with_control(table_of(load("seedslope")[0]))[0]
     primary = [row for row in balanced if row.primary]
     assert [row.level for row in primary] == ["keras", "contrib", "contrib_stale", "pkmital"]
     assert (primary[0].method, primary[0].estimate, primary[0].p) == ("CR2", effect.estimate, pytest.approx(effect.p))

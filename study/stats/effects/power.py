@@ -17,6 +17,8 @@ def power_of_t(effect: float, sd: float, seeds: int, alpha: float, paired: bool 
         sd: standard deviation of the difference of one pair; unpaired, of the difference of two independent runs.
         seeds: pairs, or runs an arm; at least 2.
     """
+    if sd == 0.0:
+        return 1.0 if effect != 0 else alpha
     df = seeds - 1 if paired else 2 * (seeds - 1)
     centre = abs(effect) / sd * np.sqrt(seeds)
     critical = stats.t.ppf(1 - alpha / 2, df)
@@ -28,36 +30,46 @@ def power_of_t(effect: float, sd: float, seeds: int, alpha: float, paired: bool 
 def power_of_settling(effect: float, sd: float, seeds: int, alpha: float, margin: float, paired: bool = True) -> float:
     """The chance that the 1 - alpha interval of a mean difference excludes 0 or lies inside the margin.
 
-    With half width w: |D| > w, or |D| < margin - w; D is normal, w proportional to its estimated standard error, over
-    whose distribution the chance is integrated. Arguments as in `power_of_t`; a margin of 0 is none.
+    With half width w and mean D: |D| > w or |D| < margin - w. Arguments as in `power_of_t`; a margin of 0 is none.
     """
     if sd == 0.0:
         return 1.0 if effect != 0 or margin > 0 else 0.0
-    df = seeds - 1 if paired else 2 * (seeds - 1)
     se = sd / np.sqrt(seeds)
-    top = float(stats.chi.isf(1e-14, df)) / np.sqrt(df)
-    critical = float(stats.t.isf(alpha / 2, df)) * se
-    # The integrand has corners where the width is the margin or half of it.
-    corners = [0.0, *sorted(x for x in (0.5 * margin / critical, margin / critical) if 0 < x < top), top]
-    nodes, weights = np.polynomial.legendre.leggauss(100)
-    total = 0.0
-    for low, high in pairwise(corners):
-        s = low + 0.5 * (high - low) * (nodes + 1)
-        width = critical * s
-        inner, outer = np.maximum(margin - width, 0.0), width
-        open_ = _between(inner, outer, effect, se)
-        density = stats.chi.pdf(s * np.sqrt(df), df) * np.sqrt(df)
-        total += float(0.5 * (high - low) * weights @ (density * (1 - open_)))
-    return total
+
+    def settled(width: np.ndarray) -> np.ndarray:
+        return 1.0 - _between(np.maximum(margin - width, 0.0), width, effect, se)
+
+    return _over_widths(settled, se, seeds, alpha, margin, paired)
 
 
 def power_of_equivalence(margin: float, sd: float, seeds: int, alpha: float, paired: bool = True) -> float:
     """The chance that the 1 - alpha interval lies inside the margin when the true difference is 0."""
     if sd == 0.0:
         return 1.0
-    return power_of_settling(0.0, sd, seeds, alpha, margin, paired) - power_of_settling(
-        0.0, sd, seeds, alpha, 0.0, paired
-    )
+    se = sd / np.sqrt(seeds)
+
+    def inside(width: np.ndarray) -> np.ndarray:
+        return _between(np.zeros_like(width), margin - width, 0.0, se)
+
+    return _over_widths(inside, se, seeds, alpha, margin, paired)
+
+
+def _over_widths(
+    chance: Callable[[np.ndarray], np.ndarray], se: float, seeds: int, alpha: float, margin: float, paired: bool
+) -> float:
+    """The mean of `chance` over the half width of an interval, t times its estimated standard error."""
+    df = seeds - 1 if paired else 2 * (seeds - 1)
+    top = float(stats.chi.isf(1e-14, df)) / np.sqrt(df)
+    critical = float(stats.t.isf(alpha / 2, df)) * se
+    # The chances have corners where the width is the margin or half of it.
+    corners = [0.0, *sorted(x for x in (0.5 * margin / critical, margin / critical) if 0 < x < top), top]
+    nodes, weights = np.polynomial.legendre.leggauss(100)
+    total = 0.0
+    for low, high in pairwise(corners):
+        s = low + 0.5 * (high - low) * (nodes + 1)
+        density = stats.chi.pdf(s * np.sqrt(df), df) * np.sqrt(df)
+        total += float(0.5 * (high - low) * weights @ (density * chance(critical * s)))
+    return total
 
 
 def _between(inner: np.ndarray, outer: np.ndarray, effect: float, se: float) -> np.ndarray:
