@@ -120,7 +120,7 @@ def _about(scenario: Scenario, done: int, planned: int) -> About:
     return About(
         study=scenario.name,
         question=scenario.question,
-        stamp=f"INTERIM: {done} of {planned} runs." if done < planned else "",
+        stamp=f"INTERIM {done} of {planned} runs." if done < planned else "",
         titles={factor["name"]: factor["title"] for factor in factors},
         labels={
             factor["name"]: {str(level): label for level, label in zip(factor["levels"], factor["labels"], strict=True)}

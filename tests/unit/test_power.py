@@ -32,7 +32,9 @@ def test_the_numbers_of_seeds_are_those_of_the_paired_t_test() -> None:
     assert [row["seeds"] for row in plan["main"]["seeds_for"]] == [64, 19, 8]
     plan = plan_from_assumptions(0.10, 0.016, 10_000, 6, PlanningTarget(effects=(0.1, 0.2, 0.3)))
     assert [row["seeds"] for row in plan["cell"]["seeds_for"]] == [94, 26, 14]
-    assert plan["main"]["detectable"]["effect"] == pytest.approx(detectable_effect(sd / np.sqrt(6), 20, 0.0125, 0.8), rel=1e-9)
+    assert plan["main"]["detectable"]["effect"] == pytest.approx(
+        detectable_effect(sd / np.sqrt(6), 20, 0.0125, 0.8), rel=1e-9
+    )
     assert plan["cell"]["detectable"]["effect"] == pytest.approx(detectable_effect(sd, 20, 0.0125, 0.8), rel=1e-9)
     json.dumps(plan, allow_nan=False)
 

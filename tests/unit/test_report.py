@@ -87,7 +87,7 @@ def shown(folder: Path) -> str:
 def parts(folder: Path) -> dict[str, Section]:
     """The sections of that page, by key."""
     results, explain = read_results(folder), MnistExplanation(folder)
-    return {part.key: part for part in sections(results, verdict(results, explain), explain)}
+    return {part.key: part for part in sections(results, verdict(results), explain)}
 
 
 def figures(folder: Path) -> dict[str, Figure]:
@@ -203,12 +203,12 @@ def test_an_unfinished_study_is_stamped_and_infers_nothing(tmp_path: Path) -> No
     keys = set(payload(page_)["figures"])
     assert {"runs", "curves", "scores"} <= keys
     assert not keys & {"effects", "effects-by-cell", "specification", "wrong-way", "power", "interaction-1"}
-    assert "better and matters" not in re.sub(r"<section id=\"methods\".*?</section>", "", page_, flags=re.DOTALL)
+    assert "Does it help?" not in re.sub(r"<section id=\"methods\".*?</section>", "", page_, flags=re.DOTALL)
 
 
 def test_the_study_without_optional_files_is_a_page_without_their_sections(copy: Path) -> None:
     for path in (copy / "analysis").glob("*.json"):
-        if path.stem not in {"analysis", "contrasts", "cells"}:
+        if path.stem not in {"analysis", "verdicts", "contrasts", "cells"}:
             path.unlink()
     for name in ("mechanism.json", "provenance.json", "curves.parquet", "statistics_gap.parquet", "runs.parquet"):
         (copy / name).unlink()
@@ -335,7 +335,7 @@ def test_the_command_prints_the_verdict_and_the_path(copy: Path, capsys: pytest.
     target = copy / "page.html"
     assert main(["report", str(copy), "--out", str(target)]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed == [verdict(read_results(copy), MnistExplanation(copy)).line, str(target)]
+    assert printed == [verdict(read_results(copy)).line, str(target)]
     assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
     assert not (copy / "figures").exists()
 

@@ -43,6 +43,7 @@ class Page(HTMLParser):
         self.captions: dict[str, str] = {}
         self.words: dict[str, str] = {}
         self.sections: dict[str, str] = {}
+        self.answers: list[list[str]] = []
         self._table = self._caption = self._words = self._section = ""
         self._inside: str | None = None
         self.feed(re.sub(r"<script.*?</script>", "", text, flags=re.DOTALL))
@@ -69,11 +70,15 @@ class Page(HTMLParser):
         elif found.startswith("words-"):
             self._words, self._inside = found.removeprefix("words-"), "words"
             self.words[self._words] = ""
+        elif tag in {"dt", "dd"}:
+            self._inside = "answer"
+            self.answers += [[""]] if tag == "dt" else []
+            self.answers[-1] += [""] if tag == "dd" else []
         elif (tag == "p" and self._section) or tag == "figcaption":
             self._inside = "paragraph"
 
     def handle_endtag(self, tag: str) -> None:
-        if tag in {"th", "td", "p", "caption", "figcaption"}:
+        if tag in {"th", "td", "p", "caption", "figcaption", "dt", "dd"}:
             self._inside = None
         elif tag == "table":
             self._table = ""
@@ -82,6 +87,8 @@ class Page(HTMLParser):
         text = text.replace("\N{NARROW NO-BREAK SPACE}", " ")
         if self._inside == "cell" and self._table:
             self.tables[self._table][-1][-1] += text
+        elif self._inside == "answer":
+            self.answers[-1][-1] += text
         elif self._inside == "caption":
             self.captions[self._table] = self.captions.get(self._table, "") + text
         elif self._inside == "words":
@@ -165,12 +172,6 @@ def points(value: float) -> str:
     return fixed(value, 2 if abs(value) < 9.95 else 1, sign=True)
 
 
-def ratio(log: float) -> str:
-    """exp of a log odds ratio."""
-    factor = math.exp(log)
-    return fixed(factor, 2) if factor < 9.95 else significant(factor)
-
-
 def p_value(p: float | None) -> str:
     return "–" if p is None else "< 0.001" if p < 0.001 else fixed(p, 3 if p < 0.1 else 2)
 
@@ -197,25 +198,37 @@ def on(scale: str, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return [row for row in rows if row["scale"] == scale]
 
 
-def test_the_verdict_shows_the_contrasts(page: Page) -> None:
-    contrasts, collapse = page.read("contrasts"), page.read("collapse")
-    counts = {row["level"]: row for row in collapse["arms"]}
-    more = {row["level"] for row in collapse["comparisons"] if row["rate_difference"] > 0}
-    odds = {row["level"]: row for row in on("log_odds", contrasts)}
-    expected = [
-        [
-            page.arm(row["level"]),
-            "collapses" if row["level"] in more else row["verdict"],
-            f"{points(row['estimate'])} pp",
-            between(row, points),
-            f"{ratio(odds[row['level']]['estimate'])}×",
-            p_value(row["p_adjusted"]),
-            f"{counts[row['level']]['collapsed']} of {counts[row['level']]['runs']}",
-        ]
-        for row in on("pp", contrasts)
+def test_the_verdict_shows_what_verdicts_json_holds(page: Page) -> None:
+    found, contrasts = page.read("verdicts"), {row["level"]: row for row in page.read("contrasts")}
+    runs = page.read("cells")
+
+    def value(number: float) -> str:
+        return f"{fixed(number, 2)} %"
+
+    head, *rows = page.rows("arms")
+    control = found["control"]
+    assert head[:2] == [
+        "no BN",
+        f"{value(control['mean'])} ({value(control['lowest'])} to {value(control['highest'])})",
     ]
-    assert page.rows("arms") == expected
-    assert len(more) == 2
+    for shown, arm in zip(rows, found["arms"], strict=True):
+        row = contrasts[arm["level"]]
+        mine = [cell for cell in runs if cell["levels"]["bn"] == arm["level"]]
+        mean = sum(cell["mean"] for cell in mine) / len(mine)
+        ends = f"{value(min(cell['min'] for cell in mine))} to {value(max(cell['max'] for cell in mine))}"
+        collapsed, total = (sum(cell[key] for cell in mine) for key in ("collapsed", "runs"))
+        reasons = f": {'; '.join(arm['certainty']['reasons'])}" if arm["certainty"]["reasons"] else ""
+        assert shown == [
+            page.arm(arm["level"]),
+            f"{value(mean)} ({ends})",
+            f"{points(row['estimate'])} pp ({between(row, points)})",
+            f"{collapsed} of {total} collapsed" if collapsed else "none",
+            arm["label"],
+            arm["certainty"]["grade"] + reasons,
+        ]
+    assert {arm["label"] for arm in found["arms"]} >= {"collapses"}
+    answers = page.answers
+    assert answers == [[row["question"], row["answer"].replace(chr(8239), " ")] for row in found["answers"]]
 
 
 def test_effects_overall_and_in_cells_are_the_contrasts(page: Page) -> None:
@@ -269,22 +282,21 @@ def test_luck_is_that_of_its_file(page: Page) -> None:
     found = page.read("luck")
     expected = []
     for row in found["contrasts"]:
-        single = row["single_run"]
         expected.append(
             [
                 page.arm(row["level"]),
-                *(percent(chance["model"]) for chance in single["wrong_way"]),
-                percent(single["better"]["paired"]),
+                *(percent(chance["model"]) for chance in row["wrong_way"]),
+                percent(row["better"]["paired"]),
                 fixed(row["almost_stochastic_order"]["arm_over_control"]["eps_min"], 2),
-                percent(single["false_headline"][0]["model"]),
+                percent(row["false_headline"][0]["model"]),
                 percent(row["matters"]),
                 f"{row['seeds_enough']['cell']:,}",
                 f"{row['seeds_enough']['grid']:,}",
             ]
         )
-        for chance in single["wrong_way"]:
+        for chance in row["wrong_way"]:
             told = f"{page.arm(row['level'])}, {chance['runs']} runs of each: {percent(chance['model'])}"
-            assert f"{told} ({between(chance, percent, 'low', 'high')})" in page.words["wrong-way"]
+            assert f"{told} ({between(chance, percent, 'lowest', 'highest')})" in page.words["wrong-way"]
     assert page.rows("luck") == expected
     for arm in found["best_of_k"]["arms"]:
         for k in (1, found["best_of_k"]["runs"]):
@@ -295,7 +307,7 @@ def test_luck_is_that_of_its_file(page: Page) -> None:
 
 
 def test_shares_of_the_spread_are_those_of_luck_and_images(page: Page) -> None:
-    shares = page.read("luck")["variance_shares"]["log_odds"]
+    shares = page.read("luck")["variance_shares"]
     told = [
         f"{page.term(term['term'])}: {fixed(100 * term['share'], 1)} % "
         f"({fixed(100 * term['ci_low'], 1)} to {fixed(100 * term['ci_high'], 1)})"
@@ -321,18 +333,18 @@ def test_shares_of_the_spread_are_those_of_luck_and_images(page: Page) -> None:
 
 def test_interactions_are_those_of_their_files(page: Page) -> None:
     expected = []
-    for row in on("log_odds", page.read("interactions")):
+    for row in page.read("interactions"):
         ((factor, change),) = row["cell"].items()
         after, before = (page.words_of(factor, level) for level in change.split(" - "))
-        numbers = [f"{ratio(row['estimate'])}×", between(row, ratio), p_value(row["p_adjusted"])]
+        numbers = [f"{points(row['estimate'])} pp", between(row, points), p_value(row["p_adjusted"])]
         expected.append([page.arm(row["level"]), f"{before} → {after}", *numbers])
     assert page.rows("interaction-tests") == expected
-    for row in on("log_odds", page.read("simple_effects")):
+    for row in page.read("simple_effects"):
         for key, factor, other in (("interaction-1", "dropout", "lr"), ("interaction-2", "lr", "dropout")):
             (title,) = [one["title"] for one in page.read("design")["factors"] if one["name"] == factor]
             at = page.words_of(factor, row["cell"][factor], bare=True)
             told = f"{page.arm(row['level'])}, {title} {at}, {page.words_of(other, row['cell'][other])}"
-            assert f"{told}: {ratio(row['estimate'])}× ({between(row, ratio)})" in page.words[key]
+            assert f"{told}: {points(row['estimate'])} pp ({between(row, points)})" in page.words[key]
 
 
 def test_the_analysis_of_variance_is_that_of_its_file(page: Page) -> None:
@@ -357,8 +369,8 @@ def test_the_mixed_model_and_the_ranks_are_those_of_their_files(page: Page) -> N
     contrasts = [
         [
             page.arm(row["level"]),
-            f"{ratio(row['estimate'])}×",
-            between(row, ratio),
+            f"{points(row['estimate'])} pp",
+            between(row, points),
             degrees(row["df"]),
             p_value(row["p_adjusted"]),
         ]
@@ -383,7 +395,7 @@ def test_the_mixed_model_and_the_ranks_are_those_of_their_files(page: Page) -> N
 
 
 def test_every_specification_is_counted_and_the_planned_one_told(page: Page) -> None:
-    rows = [row for row in on("log_odds", page.read("specification")) if row["estimate"] is not None]
+    rows = [row for row in on("pp", page.read("specification")) if row["estimate"] is not None]
     for level in {row["level"] for row in rows}:
         mine = [row for row in rows if row["level"] == level]
         (primary,) = [row for row in mine if row["primary"]]
@@ -392,7 +404,7 @@ def test_every_specification_is_counted_and_the_planned_one_told(page: Page) -> 
         told = f"{page.arm(level)}: {len(same)} of {len(mine)} point the same way, {len(clear)} with an interval"
         assert told in page.sections["methods-compared"]
         assert (
-            f"{page.arm(level)}: {ratio(primary['estimate'])}× ({between(primary, ratio)})"
+            f"{page.arm(level)}: {points(primary['estimate'])} ({between(primary, points)})"
             in page.words["specification"]
         )
 
@@ -401,14 +413,14 @@ def test_collapse_is_that_of_its_file(page: Page) -> None:
     found = page.read("collapse")
     arms = {row["level"]: row for row in found["arms"]}
     for row in arms.values():
-        counts = f"{row['collapsed']} of {row['runs']} runs collapsed"
+        counts = f"{row['failed']} of {row['runs']} runs collapsed"
         assert f"{page.arm(row['level'])}: {counts}, interval {between(row, percent)}" in page.words["collapse"]
     head, *rows = page.tables["collapse"]
     levels = list(arms)
     assert head[1:] == [page.arm(level) for level in levels]
     shown = {row[0]: dict(zip(levels, row[1:], strict=True)) for row in rows}
     for row in found["cells"]:
-        assert shown[page.cell(row["levels"])][row["levels"]["bn"]] == f"{row['collapsed']}/{row['runs']}"
+        assert shown[page.cell(row["levels"])][row["levels"]["bn"]] == f"{row['failed']}/{row['runs']}"
     assert len(found["cells"]) == sum(map(len, shown.values()))
     tests = [
         [page.arm(row["level"]), percent(arm["rate"]), between(arm, percent), p_value(row["p_adjusted"])]
@@ -455,7 +467,7 @@ def test_checks_are_those_of_the_diagnostics(page: Page) -> None:
     assert [row[:2] for row in page.rows("checks")] == expected
     for arm in found["influence"]:
         reach = sorted(row["estimate"] for row in [*arm["blocks"], *arm["cells"]])
-        told = f"{page.arm(arm['level'])}: {ratio(reach[0])}× to {ratio(reach[-1])}×"
+        told = f"{page.arm(arm['level'])}: {points(reach[0])} pp to {points(reach[-1])} pp"
         assert told in page.words["influence"]
     for arm in found["qq"]:
         worst = max(arm["observed"], key=abs)
@@ -517,15 +529,15 @@ def test_where_a_contrast_was_settled_is_that_of_its_file(sequential: Page) -> N
             [
                 sequential.arm(arm["level"]),
                 str(arm["settled_at"] or f"open after {arm['blocks']}"),
-                arm["verdict"],
+                arm["label"],
                 f"{points(last['estimate'])} pp",
                 between(last, points),
                 str(arm["fixed_blocks"] or "–"),
-                f"{naive['verdict']}, after {naive['blocks']} seeds" if naive else "no conclusion",
+                f"{naive['label']}, after {naive['blocks']} seeds" if naive else "no conclusion",
             ]
         )
         told = f"{sequential.arm(arm['level'])} after {last['blocks']} seeds: {points(last['estimate'])} pp"
-        assert f"{told} ({between(last, points)}), {last['verdict']}" in sequential.words["path"]
+        assert f"{told} ({between(last, points)}), {last['label']}" in sequential.words["path"]
     assert sequential.rows("settled") == expected
     assert {arm["settled_at"] is None for arm in about["arms"]} == {True, False}
     runs = f"It took {about['runs']} runs; a fixed design of {about['budget']} seeds takes {about['runs_of_budget']}"
@@ -538,13 +550,8 @@ def test_a_number_has_two_digits_of_the_margin_and_its_lost_runs_are_bounded(num
 
     contrasts = numeric.read("contrasts")
     (row,) = contrasts
-    assert numeric.rows("arms")[0][:5] == [
-        "b",
-        row["verdict"],
-        loss(row["estimate"]),
-        between(row, loss),
-        p_value(row["p_adjusted"]),
-    ]
+    shown = numeric.rows("arms")[1]
+    assert [shown[0], shown[2], shown[4]] == ["b", f"{loss(row['estimate'])} ({between(row, loss)})", row["label"]]
     found = numeric.read("missing")
     bounds = [["b", *(loss(bound[key]) for key in ("estimate", "low", "high"))] for bound in found["bounds"]]
     assert numeric.rows("missing") == bounds
@@ -561,7 +568,7 @@ def test_a_number_has_two_digits_of_the_margin_and_its_lost_runs_are_bounded(num
 
 
 def test_the_negative_control_is_that_of_its_file(numeric: Page) -> None:
-    again = [row for row in numeric.read("negative_control")["contrasts"] if not row["cell"]]
+    again = [numeric.read("negative_control")["contrast"]]
     expected = [
         [
             name,

@@ -40,16 +40,16 @@ def test_the_verdict_rests_on_the_intervals_that_hold_at_any_time(results: Resul
     assert runs is not None
     table = build_table(runs, ["bn", "lr"], "none", "seed", "test_correct", "test_trials")
     for path in paths(table, LOOKS, margin=0.1):
-        row, last = results.contrast(path.level, "pp"), path.looks[-1]
-        assert row is not None
-        assert (row["ci_low"], row["ci_high"], row["verdict"]) == (last.ci_low, last.ci_high, last.verdict)
+        (row,) = (row for row in results.contrasts if row["level"] == path.level)
+        last = path.looks[-1]
+        assert (row["ci_low"], row["ci_high"], row["label"]) == (last.ci_low, last.ci_high, last.label)
         assert (row["p_adjusted"], row["statistic"]) == (last.p_adjusted, None)
         own = runs[runs["bn"].isin([path.level, "none"]) & (runs["seed"] < last.blocks)]
         assert row["runs"] == len(own)
         differences = block_differences(table, table.values("pp"))[: last.blocks, table.arms.index(path.level)]
         assert row["estimate"] == pytest.approx(differences.mean())
     arms = {arm.level: arm for arm in verdict(results).arms}
-    assert arms["large"].label == "better and matters"
+    assert arms["large"].label == "better by more than the margin"
     assert arms["none_2"].label == "inconclusive"
 
 

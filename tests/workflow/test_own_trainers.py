@@ -50,12 +50,12 @@ def words(page: Path) -> str:
     [
         (
             "digits",
-            "Worse than raw pixels: standardized pixels, −1.08 pp",
+            "Worse than raw pixels by more than the margin of ±0.5 pp: standardized pixels −1.08 pp",
             ("images", "moving", "How often runs collapse", "dropout"),
         ),
         (
             "spirals",
-            "Better than small (sd 0.1) by enough to matter (margin ±0.05 nats): He",
+            "Better than small (sd 0.1) by more than the margin of ±0.05 nats: He",
             ("accuracy", "Odds", " pp"),
         ),
     ],

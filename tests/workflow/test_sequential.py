@@ -60,10 +60,10 @@ def test_one_command_adds_seeds_for_what_is_open_until_the_budget_is_spent(grown
     assert [found[look]["open"] for look in LOOKS] == [["0.0021"], []]
     assert found[7]["unsettled"] == ["0.0021"]
     assert found[7]["allocation"] == {"0.002": 7, "0.0021": 7, "1e-05": 5}
-    assert found[7]["verdicts"]["1e-05"] == "worse"
+    assert found[7]["labels"]["1e-05"].startswith("worse")
     runs = pd.read_parquet(study.result("runs.parquet"))
     assert runs["lr"].astype(str).value_counts().to_dict() == {"0.002": 7, "0.0021": 7, "1e-05": 5}
-    assert "after 5 seeds 1 of 2 contrasts are settled: 1e-05 (worse); more seeds for 0.0021" in words
+    assert "after 5 seeds 1 of 2 contrasts are settled: 1e-05 (worse by more than the margin); more seeds for 0.0021" in words
     assert "the budget of seeds is spent, open: 0.0021" in words
 
 
@@ -111,13 +111,13 @@ def test_a_study_with_a_trainer_of_its_own_grows_likewise(tmp_path: Path) -> Non
     shutil.copytree(PROJECT / "examples", tmp_path / "examples")
     study = Study(tmp_path, changes)
     words = study.succeed()
-    assert "settled: he (better and matters)" in words
+    assert "settled: he (better by more than the margin)" in words
     last = adaptive.read(
         max(study.result("interim_looks").iterdir(), key=lambda path: int(path.stem.removeprefix("seeds~")))
     )
-    assert last.verdicts == {"he": "better and matters"}
+    assert last.labels == {"he": "better by more than the margin"}
     assert last.open == ()
     assert len(study.stored()) == 2 * 2 * last.seeds < 2 * 2 * 12
     (row,) = [row for row in json.loads(study.result("analysis/contrasts.json").read_text()) if row["level"] == "he"]
-    assert row["verdict"] == "better and matters"
+    assert row["label"] == "better by more than the margin"
     assert row["ci_high"] < 0
