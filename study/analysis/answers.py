@@ -13,6 +13,7 @@ from study.stats.table import RunTable
 Row = Mapping[str, Any]
 
 NOT_STUDIED = "Not studied here"
+_ENOUGH = 5  # blocks to speak of chances
 # The sections of the page that hold the evidence.
 QUESTIONS = {
     "helps": ("Does it help?", "effects"),
@@ -49,6 +50,11 @@ class Words:
     @property
     def base(self) -> str:
         return self.arm(self.table.control)
+
+    @property
+    def broken_control(self) -> bool:
+        """Whether a tenth of the control's runs fail, or more."""
+        return 0.1 * self.control["runs"] <= self.control["collapsed"] + self.control["diverged"] > 0
 
     @property
     def margin(self) -> str:
@@ -127,9 +133,13 @@ def _open_size(words: Words) -> str:
 
 
 def _with_effect(words: Words, arm: Row) -> str:
-    paired = arm["pairs"]
+    """An arm with its effect, and that at its own best where it points elsewhere."""
+    paired, tuned = arm["pairs"], arm["tuned"]
     unpaired = f", no {words.unit} in common" if words.table.block and paired == 0 else ""
-    return f"{words.arm(arm['level'])} {words.effect(arm)}{unpaired}"
+    best = ""
+    if tuned is not None and tuned["label"].split()[0] != arm["label"].split()[0]:
+        best = f", but at its own best {words.title(tuned['factor'])} {tuned['label']}, {words.effect(tuned)}"
+    return f"{words.arm(arm['level'])} {words.effect(arm)}{unpaired}{best}"
 
 
 def _names(words: Words, arms: Sequence[Row]) -> str:
@@ -261,13 +271,13 @@ def _size(words: Words, arms: Sequence[Row]) -> str:
         if words.table.block and paired is not None and arm["note"].startswith(f"{paired} of "):
             text += f", from {arm['note'].split(' have ')[0]}"
         parts.append(f"{text}.")
-    what = "The intervals hold for all comparisons at once" if len(arms) > 1 else "The interval is of one comparison"
+    what = "intervals hold for all comparisons at once" if len(arms) > 1 else "interval is of one comparison"
     average = (
         ", averaged over the other factors" if len(words.table.shape) > 1 and max(words.table.shape[1:]) > 1 else ""
     )
     lost = " Runs that diverged are in no mean." if any(arm["diverged"] for arm in (*arms, words.control)) else ""
     base = "" if words.control["mean"] is None else f"{words.response.value(words.control['mean'])} with {words.base}. "
-    return f"{base}{' '.join(parts)} {what} ({level}){average}.{lost}"
+    return f"{base}{' '.join(parts)} The {level} {what}{average}.{lost}"
 
 
 def _depends(words: Words, arms: Sequence[Row]) -> str:
@@ -309,9 +319,10 @@ def _changes(words: Words, label: str, found: Sequence[tuple[Row, Row]]) -> str:
             ends = [f"{words.effect(row)} at {words.level(part['factor'], row['level'])}" for row in part["levels"]]
             told.append(f"{name}, {', '.join(ends)}")
         else:
-            told.append(
-                f"{name}, by {words.response.bounds(part['low'], part['high'])}{words.response.difference_unit}"
-            )
+            change = words.response.bounds(part["low"], part["high"]) + words.response.difference_unit
+            first, later = (words.level(part["factor"], part[end]) for end in ("first", "later"))
+            between = "" if len(part["levels"]) == 2 else f" from {first} to {later}"
+            told.append(f"{name}, by {change}{between}")
     return f"{_CHANGES[label].format(margin=words.margin)} ({'; '.join(told)})"
 
 
@@ -342,18 +353,25 @@ def _one_run(words: Words, arm: Row) -> str:
         lowest, highest = (words.response.value(found[end]) for end in ("lowest_run", "highest_run"))
         within = f"{near['within']:g}{words.response.difference_unit}"
         come = "comes" if near["runs"] == 1 else "come"
+        if arm["label"] == DIVERGES:
+            often = of(arm["diverged"], arm["runs"])
+            return f"A run of {name} diverges in {often} cases; the others end from {lowest} to {highest}."
         return (
             f"One run of {name} gives anything from {lowest} to {highest}; {of(near['runs'], near['of'])} runs {come} "
             f"within {within} of the mean of {words.base}, or beyond it."
         )
     if found["wrong_way"] is None:
         return f"Of {name}, one run each cannot be judged: no cell has two runs of both."
+    seeds = words.table.frame[words.table.block].nunique() if words.table.block else _ENOUGH
+    if seeds < _ENOUGH:
+        return f"Of {name}: {plural(seeds, words.unit)} are too few to say how often one run each would mislead."
     if arm["label"] == "equivalent":
         return f"One run of {name} and one of {words.base}: a coin toss, as their true difference is about 0."
     text = f"One run of {name} and one of {words.base} point the wrong way in {share(found['wrong_way'])} of such pairs"
     low, high = found["lowest_cell"], found["highest_cell"]
     if low and high and low["cell"] != high["cell"]:
-        text += f" on average over the cells, from {share(low['wrong_way'])} to {share(high['wrong_way'])}"
+        ends = [share(cell["wrong_way"]) for cell in (low, high)]
+        text += f" on average over the cells, from {ends[0]} to {ends[1]}" if ends[0] != ends[1] else " in every cell"
     return f"{text}."
 
 
@@ -390,6 +408,8 @@ def _now(words: Words, arms: Sequence[Row]) -> str:
 def advice(words: Words, arm: Row) -> str:
     """What to do about an arm: one sentence, or two."""
     label, tuned = arm["label"], arm["tuned"]
+    if words.broken_control:
+        return f"mend {words.base} first: {_failed(words, words.control)}."
     if arm["identical"]:
         return f"check that {words.title(words.table.focus)} reaches the training."
     if label in (COLLAPSES, DIVERGES):
@@ -407,7 +427,7 @@ def advice(words: Words, arm: Row) -> str:
         if seeds is None:
             return f"more {words.unit}s: these are too few to say how many would settle it."
         against = f" against {words.margin}" if words.spec.margin else ""
-        return f"about {plural(seeds, words.unit)} would settle it{against}, were the difference as estimated."
+        return f"about {plural(seeds, words.unit)} would settle it{against} if the difference is as estimated."
     better = label.startswith("better") and "negligible" not in label
     if better and tuned is not None and not tuned["label"].startswith("better"):
         return f"tune both arms: at its own best {words.title(tuned['factor'])} the gain is not shown."

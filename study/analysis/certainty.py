@@ -25,6 +25,7 @@ def certainty(
         _blocks(arm, everything),
         _width(arm, spec),
         _lost(arm, everything, results),
+        _control(everything, spec),
         "what was done differs from the plan" if deviations else "",
         _methods(arm, results),
     )
@@ -64,6 +65,12 @@ def _lost(arm: Mapping[str, Any], everything: RunTable, results: Mapping[str, An
     if found["missing"] > _TOO_MANY * found["planned"]:
         parts.append(f"{of(found['missing'], found['planned'])} runs are missing")
     return " and ".join(parts)
+
+
+def _control(everything: RunTable, spec: AnalysisSpec) -> str:
+    here = (everything.frame[everything.focus] == everything.control).to_numpy()
+    failed, runs = int(everything.failed(spec.collapse_below)[here].sum()), int(here.sum())
+    return f"the control fails in {of(failed, runs)} runs" if failed and failed >= 0.1 * runs else ""
 
 
 def _methods(arm: Mapping[str, Any], results: Mapping[str, Any]) -> str:

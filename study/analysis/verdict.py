@@ -139,7 +139,7 @@ def _dependence(results: Row, level: str, factor: str, margin: float) -> dict[st
         "factor": factor,
         "label": label,
         "change": largest["estimate"],
-        "between": largest["cell"][factor],
+        **_ends(largest["cell"][factor], [row["cell"][factor] for row in here]),
         "low": largest["ci_low"],
         "high": largest["ci_high"],
         "levels": [
@@ -154,6 +154,12 @@ def _dependence(results: Row, level: str, factor: str, margin: float) -> dict[st
             for row in here
         ],
     }
+
+
+def _ends(change: str, levels: Sequence[str]) -> dict[str, str]:
+    """The two levels of a change, such as "0.3 - 0": from 0 to 0.3."""
+    pairs = ((first, later) for first in levels for later in levels)
+    return next({"first": first, "later": later} for first, later in pairs if f"{later} - {first}" == change)
 
 
 def _failures_at(results: Row, level: str, factor: str, at: str) -> dict[str, int]:

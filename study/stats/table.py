@@ -125,6 +125,15 @@ class RunTable:
         """The table with the runs where `keep` (a mask, shape (runs,)) is true. The levels stay; cells may be empty."""
         return replace(self, frame=self.frame[keep].reset_index(drop=True))
 
+    def only(self, levels: Sequence[str]) -> "RunTable":
+        """The runs of some levels of the focus factor, the control among them; the others are no levels any more.
+
+        The order of the levels stays: the control is the first.
+        """
+        part = self.subset(self.frame[self.focus].isin(list(levels)).to_numpy())
+        focus = part.frame[self.focus].cat.set_categories([name for name in self.levels(self.focus) if name in levels])
+        return replace(part, frame=part.frame.assign(**{self.focus: focus}))
+
     def better_is_higher(self, scale: str) -> bool:
         """Whether a higher value on one of `scales()` is better."""
         return self.higher_is_better and scale != "log_odds"

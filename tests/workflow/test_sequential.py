@@ -63,7 +63,10 @@ def test_one_command_adds_seeds_for_what_is_open_until_the_budget_is_spent(grown
     assert found[7]["labels"]["1e-05"].startswith("worse")
     runs = pd.read_parquet(study.result("runs.parquet"))
     assert runs["lr"].astype(str).value_counts().to_dict() == {"0.002": 7, "0.0021": 7, "1e-05": 5}
-    assert "after 5 seeds 1 of 2 contrasts are settled: 1e-05 (worse by more than the margin); more seeds for 0.0021" in words
+    assert (
+        "after 5 seeds 1 of 2 contrasts are settled: 1e-05 (worse by more than the margin); more seeds for 0.0021"
+        in words
+    )
     assert "the budget of seeds is spent, open: 0.0021" in words
 
 

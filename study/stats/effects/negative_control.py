@@ -1,9 +1,7 @@
 """The A/A comparison: an arm that is the control under other seeds. What the analysis finds there is false."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
-
-import numpy as np
 
 from study.errors import StudyError
 from study.stats.effects.contrasts import compare_with_control
@@ -25,7 +23,7 @@ def negative_control(table: RunTable, level: str, *, margin: float = 0.0, alpha:
     Raises:
         StudyError: `level` is not an arm of the table.
     """
-    pair = _restrict(table, (table.control, _known(table, level))).finished()
+    pair = table.only((table.control, _known(table, level))).finished()
     (contrast,) = compare_with_control(pair, margin=margin, alpha=alpha)
     return {
         "level": level,
@@ -46,7 +44,7 @@ def without_negative_control(table: RunTable, level: str) -> RunTable:
     kept = tuple(name for name in table.levels(table.focus) if name != level)
     if len(kept) < 2:
         raise StudyError(f"{table.focus}={level}: apart from the negative control there is no arm to compare")
-    return _restrict(table, kept)
+    return table.only(kept)
 
 
 def _known(table: RunTable, level: str) -> str:
@@ -55,10 +53,3 @@ def _known(table: RunTable, level: str) -> str:
             f"{table.focus}={level}: no such level for the negative control; one of {', '.join(table.arms)} is needed"
         )
     return level
-
-
-def _restrict(table: RunTable, levels: tuple[str, ...]) -> RunTable:
-    """The runs of some levels of the focus factor; the others are no levels any more."""
-    part = table.subset(np.isin(table.frame[table.focus].astype(str).to_numpy(), levels))
-    focus = part.frame[table.focus].cat.set_categories(list(levels))
-    return replace(part, frame=part.frame.assign(**{table.focus: focus}))

@@ -240,7 +240,7 @@ def _rows(table: RunTable, method: str, options: Options) -> list[Specification]
         note = "a cell has no run left"
     else:
         try:
-            reduced = _without(table, short)
+            reduced = table.only([table.control, *full])
             found = dict(zip(full, METHODS[method](reduced, options), strict=True))
         except StudyError as error:
             note = str(error)
@@ -286,14 +286,6 @@ def _arms_with_all_cells(table: RunTable) -> tuple[list[str], list[str]]:
     if not full[table.control]:
         return [], list(table.arms)
     return [level for level in table.arms if full[level]], [level for level in table.arms if not full[level]]
-
-
-def _without(table: RunTable, arms: list[str]) -> RunTable:
-    if not arms:
-        return table
-    reduced = table.subset(~table.frame[table.focus].isin(arms).to_numpy())
-    focus = reduced.frame[table.focus].cat.remove_categories(arms)
-    return replace(reduced, frame=reduced.frame.assign(**{table.focus: focus}))
 
 
 def _contrasts(table: RunTable) -> np.ndarray:

@@ -1,0 +1,161 @@
+"""What is concluded of simulated studies: every way they may come out."""
+
+import json
+from typing import Any
+
+import pytest
+
+from study.analysis.answers import QUESTIONS
+from tests.outcomes import Outcome, outcomes
+
+OUTCOMES = outcomes()
+ARM = {
+    *("level", "label", "mean", "lowest", "highest", "runs", "collapsed", "diverged", "estimate", "low", "high", "p"),
+    *("depends", "one_run_each", "tuned", "certainty", "advice"),
+}
+
+
+@pytest.fixture(scope="module")
+def found() -> dict[str, dict[str, Any]]:
+    return {name: outcome.verdicts() for name, outcome in OUTCOMES.items()}
+
+
+def by_the_rule(low: float | None, high: float | None, margin: float, better: str) -> str:
+    """The label, written down again: the interval's place among -m, 0 and m."""
+    if low is None or high is None:
+        return "inconclusive"
+    if better == "lower":
+        low, high = -high, -low
+    if low <= 0 <= high:
+        return "equivalent" if -margin < low and high < margin else "inconclusive"
+    side, near, far = ("better", low, high) if low > 0 else ("worse", -high, -low)
+    if not margin:
+        return side
+    return f"{side} by more than the margin" if near > margin else f"{side} but negligible" if far < margin else side
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_every_outcome_has_six_answers_and_labels_by_the_rule(name: str, found: dict[str, dict[str, Any]]) -> None:
+    verdicts = found[name]
+    json.dumps(verdicts, allow_nan=False)
+    assert [row["key"] for row in verdicts["answers"]] == list(QUESTIONS)
+    assert all(row["answer"] for row in verdicts["answers"])
+    for arm in verdicts["arms"]:
+        assert set(arm) >= ARM
+        own = arm["label"].startswith("depends on") or arm["label"] in ("collapses", "diverges")
+        decides = verdicts["decides"]
+        assert own or arm["label"] == by_the_rule(arm["low"], arm["high"], decides["margin"], decides["better"])
+        assert (
+            arm["certainty"]["grade"]
+            == ["high", "moderate", "low", "very low"][min(3, len(arm["certainty"]["reasons"]))]
+        )
+
+
+LABELS = {
+    "clear": ["better by more than the margin"],
+    "harmful": ["worse by more than the margin"],
+    "null": ["inconclusive"],
+    "equivalent": ["equivalent"],
+    "negligible": ["better but negligible"],
+    "too few": ["inconclusive"],
+    "crossover": ["depends on dropout"],
+    "one level": ["better by more than the margin"],
+    "arm collapses": ["better by more than the margin", "better by more than the margin", "collapses"],
+    "collapse in a level": ["collapses"],
+    "half diverged": ["diverges"],
+    "one run": ["inconclusive"],
+    "loss": ["better by more than the margin"],
+    "numeric": ["worse by more than the margin"],
+    "tuned turned": ["depends on lr"],
+    "no margin": ["better"],
+}
+
+
+@pytest.mark.parametrize("name", LABELS)
+def test_the_label_is_that_of_what_was_simulated(name: str, found: dict[str, dict[str, Any]]) -> None:
+    assert [arm["label"] for arm in found[name]["arms"]] == LABELS[name]
+
+
+def answer(verdicts: dict[str, Any], key: str) -> str:
+    (row,) = (row for row in verdicts["answers"] if row["key"] == key)
+    return str(row["answer"]).replace("\N{NARROW NO-BREAK SPACE}", " ")
+
+
+def test_one_failed_run_is_a_note_and_not_the_headline(found: dict[str, dict[str, Any]]) -> None:
+    text = answer(found["one run"], "helps")
+    assert "Of batch, 1 of 20 runs end below 90 % accuracy; of none, none." in text
+    assert "collapses" not in text
+
+
+def test_a_control_that_fails_is_told_first_and_mended_first(found: dict[str, dict[str, Any]]) -> None:
+    text = answer(found["control collapses"], "helps")
+    assert text.startswith("The control itself fails: 23 of 40 runs end below 90 % accuracy.")
+    assert answer(found["control collapses"], "now").startswith("For batch: mend none first")
+    (arm,) = found["control collapses"]["arms"]
+    assert "the control fails in 23 of 40 runs" in arm["certainty"]["reasons"]
+
+
+def test_identical_arms_are_a_warning_and_not_an_equivalence(found: dict[str, dict[str, Any]]) -> None:
+    text = answer(found["identical"], "helps")
+    assert text == "batch: every run equals that of none, so norm may never have reached the training."
+    assert "check that norm reaches the training" in answer(found["identical"], "now")
+
+
+def test_where_a_failing_arm_fails_is_told(found: dict[str, dict[str, Any]]) -> None:
+    text = answer(found["collapse in a level"], "helps")
+    assert "8 of 16 runs end below 90 % accuracy; of none, none." in text
+    assert "8 of 8 runs at dropout 0.3, and in none at dropout 0" in text
+
+
+def test_divergence_is_not_collapse_and_is_in_no_mean(found: dict[str, dict[str, Any]]) -> None:
+    (arm,) = found["half diverged"]["arms"]
+    assert (arm["collapsed"], arm["diverged"], arm["runs"]) == (0, 8, 16)
+    assert arm["lowest"] > 97
+    assert "8 of 16 runs diverge (4 of 8 seeds)" in answer(found["half diverged"], "helps")
+
+
+def test_success_is_told_before_failure(found: dict[str, dict[str, Any]]) -> None:
+    text = answer(found["arm collapses"], "helps")
+    assert text.index("Better than none") < text.index("With c, training collapses")
+
+
+def test_the_tuned_comparison_stands_beside_the_average_where_they_differ(found: dict[str, dict[str, Any]]) -> None:
+    assert "but at its own best lr inconclusive" in answer(found["tuned"], "helps")
+    assert "tune both arms" in answer(found["tuned"], "now")
+    (arm,) = found["tuned turned"]["arms"]
+    assert arm["estimate"] > 0 > arm["tuned"]["estimate"]
+
+
+def test_the_chance_of_a_wrong_sign_is_within_cells(found: dict[str, dict[str, Any]]) -> None:
+    """In the crossover each cell is clear, though the average effect is small: one run of each hardly misleads."""
+    (arm,) = found["crossover"]["arms"]
+    assert abs(arm["estimate"]) < 0.3
+    assert arm["one_run_each"]["wrong_way"] < 0.001
+
+
+def test_deviations_from_the_plan_are_in_the_first_answer_and_lower_the_certainty() -> None:
+    from dataclasses import replace
+
+    from study.analysis.about import About
+
+    told = "The margin was changed from 0.05 to 0.5 after the runs."
+    outcome: Outcome = replace(OUTCOMES["clear"], about=About(deviations=(told,)))
+    verdicts = outcome.verdicts()
+    assert told in answer(verdicts, "helps")
+    assert verdicts["arms"][0]["certainty"]["grade"] == "moderate"
+
+
+def test_an_inconclusive_arm_is_told_how_many_seeds_would_settle_it(found: dict[str, dict[str, Any]]) -> None:
+    (arm,) = found["null"]["arms"]
+    assert arm["seeds_to_settle"] > 6
+    assert f"about {arm['seeds_to_settle']} seeds would settle it against ±0.1 pp" in answer(found["null"], "now")
+
+
+def test_an_unfinished_study_concludes_nothing() -> None:
+    from dataclasses import replace
+
+    from study.analysis.about import About
+
+    verdicts = replace(OUTCOMES["clear"], about=About(stamp="INTERIM 3 of 80 runs.")).verdicts()
+    assert verdicts["arms"] == []
+    assert {row["answer"] for row in verdicts["answers"]} == {"INTERIM 3 of 80 runs."}
