@@ -1,4 +1,21 @@
-"""Words that more than one room shows to a reader."""
+"""Words that more than one room shows to a reader, and the one way to write a level."""
+
+from typing import Any
+
+
+def level_text(level: Any) -> str:
+    """A level as text, in a command, a table, a folder's name, or a file: truth values as YAML writes them."""
+    level = level.item() if hasattr(level, "item") else level  # a NumPy scalar
+    return str(level).lower() if isinstance(level, bool) else str(level)
+
+
+def level_key(level: Any) -> str:
+    """One spelling per level, to find it by: 2e-4, "0.0002" and 0.0002 are the same level, 0 and 0.0 too."""
+    text = level_text(level)
+    try:
+        return repr(float(text)) if "_" not in text else text
+    except ValueError:
+        return text
 
 
 def duration(seconds: float) -> str:

@@ -193,7 +193,7 @@ def outcomes() -> dict[str, Outcome]:
     frame = counts("numeric", {"batch": [16, 128], "lr": [0.001, 0.01]}, gain(-0.5, arm=128, factor="batch"))
     add("numeric", "128: -0.5", frame, ("batch", "lr"), control="16", about=About(titles={"batch": "batch size"}))
     frame = counts("truth", {"aug": [False, True], "dropout": [0.0, 0.3]}, gain(0.4, arm=True, factor="aug"))
-    add("truth values", "augmentation +0.4", frame, ("aug", "dropout"), control="False")
+    add("truth values", "augmentation +0.4", frame, ("aug", "dropout"), control="false")
     frame = counts("names", {"нормализация": ["нет", "да, всегда"]}, gain(0.4, arm="да, всегда", factor="нормализация"))
     add("names", "+0.4", frame, ("нормализация",), control="нет")
     frame = counts("identical", TWO, gain(0.0))

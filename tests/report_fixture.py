@@ -21,6 +21,7 @@ from study.files import write_json
 from study.stats.sequential.path import paths
 from study.stats.table import build_table
 from study.trainers.mnist.mechanism import mechanism
+from study.words import level_key
 
 TRIALS = 10_000
 DEVIATIONS = ["30 of 600 runs were recorded under another plan (ffff, study <i>pilot</i>)."]
@@ -123,7 +124,9 @@ def _about(scenario: Scenario, done: int, planned: int) -> About:
         stamp=f"INTERIM {done} of {planned} runs." if done < planned else "",
         titles={factor["name"]: factor["title"] for factor in factors},
         labels={
-            factor["name"]: {str(level): label for level, label in zip(factor["levels"], factor["labels"], strict=True)}
+            factor["name"]: {
+                level_key(level): label for level, label in zip(factor["levels"], factor["labels"], strict=True)
+            }
             for factor in factors
         },
         planned=planned,

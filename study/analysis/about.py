@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from study.design.levels import level_text
 from study.design.plan import Plan
 from study.files import read_json
+from study.words import level_key
 
 
 @dataclass(frozen=True)
@@ -18,7 +18,7 @@ class About:
         question: what it asks; empty for a table that no study made.
         stamp: why nothing is concluded yet; empty for a finished study.
         titles: a factor's name in words.
-        labels: a level's name in words, by factor and level.
+        labels: a level's name in words, by factor and `level_key`.
         planned: the number of runs; None if that is not known.
         deviations: what was done otherwise than planned, a sentence each.
         advice: by level, what its trainer advises where the runs of that level fail.
@@ -53,7 +53,7 @@ def of_study(plan: Plan, folder: Path, advice: Mapping[str, str]) -> About:
         question=config["study"]["question"],
         stamp=stamp,
         titles=config["report"]["titles"],
-        labels={name: {level_text(level): word for level, word in words.items()} for name, words in labels.items()},
+        labels={name: {level_key(level): word for level, word in words.items()} for name, words in labels.items()},
         planned=planned,
         deviations=tuple(provenance.get("deviations") or ()),
         advice=advice,

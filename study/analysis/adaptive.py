@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from study.design import factorial
-from study.design.levels import level_text
 from study.design.plan import Plan
 from study.design.response import AnalysisSpec
 from study.errors import StudyError
 from study.files import write_json
 from study.store.record import RecordReader, Store
+from study.words import level_text
 
 SCHEMA = 2
 

@@ -9,6 +9,7 @@ from study.analysis.verdict import COLLAPSES, DIVERGES, failing_cells
 from study.design.response import AnalysisSpec
 from study.report.format import Response, listing, of, plural, sentence, share
 from study.stats.table import RunTable
+from study.words import level_key
 
 Row = Mapping[str, Any]
 
@@ -41,7 +42,7 @@ class Words:
 
     def level(self, factor: str, level: str) -> str:
         """A level in running text; a bare number needs its factor's title to say anything."""
-        label = self.about.labels.get(factor, {}).get(level, level)
+        label = self.about.labels.get(factor, {}).get(level_key(level), level)
         return f"{self.title(factor)} {label}" if _is_number(label) else label
 
     def arm(self, level: str) -> str:

@@ -30,7 +30,8 @@ from study.stats.robustness.nonparametric import friedman
 from study.stats.robustness.specification_curve import specification_table
 from study.stats.sequential.path import ContrastPath, paths
 from study.stats.sequential.summary import path_rows, row_at_any_time, summary
-from study.stats.table import RunTable, level_name
+from study.stats.table import RunTable
+from study.words import level_text
 
 NAMES = (
     *("contrasts", "tuned", "mixed", "simple_effects", "level_effects", "interactions", "anova", "collapse"),
@@ -295,7 +296,7 @@ def _checked_curves(table: RunTable, spec: AnalysisSpec, curves: pd.DataFrame | 
     lacking = [name for name in needed if name not in curves]
     if lacking:
         raise StudyError(f"--curves: no column {lacking[0]!r}; the columns are: {', '.join(map(str, curves.columns))}")
-    arms = curves[table.focus].map(level_name).isin(table.levels(table.focus))
+    arms = curves[table.focus].map(level_text).isin(table.levels(table.focus))
     return curves.loc[arms, needed].rename(columns=names).dropna(subset=list(names.values()))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.design import job_size
-from study.design.levels import level_text
+from study.words import level_text
 
 # By factor, the levels that one training serves together, as the trainer has them (`study.trainers.base.Trainer`).
 SharedLevels = Mapping[str, Sequence[Any]]

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from study.design import factorial
-from study.design.levels import level_text
 from study.errors import StudyError
 from study.files import replacing, write_json
+from study.words import level_text
 
 # The layout of design.json; the workflow writes a design of another layout again.
 SCHEMA = 2

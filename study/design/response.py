@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.design import factorial
-from study.design.levels import level_text
+from study.words import level_text
 
 
 @dataclass(frozen=True)

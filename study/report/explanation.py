@@ -12,7 +12,7 @@ class Explanation(Protocol):
 
     def section(self, results: Results, fallen: Container[str]) -> Section | None:
         """Figures, tables and sentences of its own; None if it has nothing to show. `fallen`: the keys of the levels
-        whose runs fail (`study.report.results.level_key`)."""
+        whose runs fail (`study.words.level_key`)."""
 
     def methods(self, results: Results) -> Sequence[str]:
         """Paragraphs for the section on methods. The works that they cite are in `assets/references.json`."""

@@ -12,6 +12,7 @@ import pandas as pd
 from study.errors import StudyError
 from study.files import read_json
 from study.report.format import THIN, Response
+from study.words import level_key
 
 Row = Mapping[str, Any]
 
@@ -47,15 +48,6 @@ PLAN = {
     *("validation_successes", "validation_trials", "validation_response"),
 }
 OUTCOME = {"successes", "trials", "response", "name", "unit", "better"}
-
-
-def level_key(value: object) -> str:
-    """One spelling per level: 2e-4, "0.0002" and 0.0002 are the same level wherever they are written."""
-    text = str(value)
-    try:
-        return repr(float(text)) if "_" not in text else text
-    except ValueError:
-        return text
 
 
 def known(rows: Sequence[Row]) -> list[Row]:

@@ -1,8 +1,9 @@
 """How sure the verdict is, and of what."""
 
 from study.report.format import THIN, difference, interval, listing, plural
-from study.report.results import Results, level_key
+from study.report.results import Results
 from study.report.verdict import Verdict
+from study.words import level_key
 
 
 def sureness(results: Results, verdict: Verdict) -> tuple[str, ...]:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.report.format import listing, of
-from study.report.results import Results, Row, level_key
+from study.report.results import Results, Row
+from study.words import level_key
 
 _KINDS = {
     "better": "good",

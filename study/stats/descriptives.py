@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from study.stats.table import RunTable, level_name, on_scale
+from study.stats.table import RunTable, on_scale
+from study.words import level_text
 
 QUANTILES = {"q10": 0.1, "median": 0.5, "q90": 0.9}
 
@@ -83,7 +84,7 @@ def _cells_of(frame: pd.DataFrame, factors: Sequence[str]) -> list[tuple[dict[st
     for factor in factors:
         column = frame[factor]
         if not isinstance(column.dtype, pd.CategoricalDtype):
-            names = [level_name(value) for value in column]
+            names = [level_text(value) for value in column]
             column = pd.Series(pd.Categorical(names, categories=list(dict.fromkeys(names))), index=frame.index)
         columns.append(column)
     codes = np.column_stack([column.cat.codes.to_numpy() for column in columns])

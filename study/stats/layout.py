@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from study.stats.table import RunTable, level_name
+from study.stats.table import RunTable
+from study.words import level_text
 
 
 @dataclass(frozen=True)
@@ -110,4 +111,4 @@ def at_runs(table: RunTable, frame: pd.DataFrame, values: np.ndarray) -> np.ndar
 
 
 def _keys(frame: pd.DataFrame, names: list[str]) -> pd.MultiIndex:
-    return pd.MultiIndex.from_arrays([[level_name(value) for value in frame[name]] for name in names], names=names)
+    return pd.MultiIndex.from_arrays([[level_text(value) for value in frame[name]] for name in names], names=names)

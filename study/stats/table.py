@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
+from study.words import level_key, level_text
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
 # What an empty number looks like in a text file. Not used for levels: "None", "NA" and "null" are good names of levels.
@@ -297,15 +298,13 @@ def _as_levels(column: pd.Series, factor: str) -> pd.Series:
     empty = values.isna().to_numpy()
     if empty.any():
         raise StudyError(_where(empty, f"column {factor!r} has no level"))
-    words = [level_name(value) for value in values]
+    words = [level_text(value) for value in values]
+    spellings: dict[str, str] = {}
+    for word in dict.fromkeys(words):
+        other = spellings.setdefault(level_key(word), word)
+        if other != word:
+            raise StudyError(f"column {factor!r}: {other!r} and {word!r} are one number; write the level in one way")
     return pd.Series(pd.Categorical(words, categories=list(dict.fromkeys(words))))
-
-
-def level_name(value: object) -> str:
-    """The name of a level: a word as it is, a number in its shortest form (2e-4 becomes "0.0002")."""
-    if isinstance(value, (np.generic,)):
-        value = value.item()
-    return str(value)
 
 
 def _control_first(column: pd.Series, factor: str, control: str, whole: bool) -> tuple[pd.Series, str]:

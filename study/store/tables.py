@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from study.design.factorial import Cell, factors
-from study.design.levels import level_text
 from study.design.plan import Plan
 from study.errors import StudyError
 from study.files import replacing, write_json
 from study.store.cost import cost
 from study.store.record import Record, RecordReader, Store
+from study.words import level_text
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic import ValidatorFunctionWrapHandler as Handler
 from pydantic_core import PydanticCustomError
 
-from study.design.levels import level_text
+from study.words import level_key, level_text
 
 # YAML 1.1 reads 2e-4 as text, because it lacks the dot; everybody who writes it means the number.
 _EXPONENT_WITHOUT_DOT = re.compile(r"[+-]?\d+(\.\d*)?[eE][+-]?\d+")
@@ -73,8 +73,7 @@ def exponent(value: Any) -> Any:
 
 def same_level(one: Any, other: Any) -> bool:
     """Whether two levels cannot be told apart: 0 is 0.0 and the text "0", but 1 is not true."""
-    equal = one == other and isinstance(one, bool) == isinstance(other, bool)
-    return equal or level_text(one) == level_text(other)
+    return level_key(one) == level_key(other)
 
 
 def suggestion(found: Any, names: Iterable[str]) -> str:
@@ -100,9 +99,9 @@ Whole = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(scalar)]
 Key = Annotated[str, BeforeValidator(level_text)]
 Level = Annotated[
-    str | bool | int | Annotated[float, Field(allow_inf_nan=False)],
+    Annotated[str, Field(min_length=1)] | bool | int | Annotated[float, Field(allow_inf_nan=False)],
     BeforeValidator(exponent),
-    allowed("a text, a finite number, or true or false"),
+    allowed("a text that is not empty, a finite number, or true or false"),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 Item = TypeVar("Item")

@@ -27,12 +27,13 @@ from study.report.parts.axes import error_axis, ratio_ticks, whole_ticks
 from study.report.parts.figure import Figure
 from study.report.payload import columnar, embedded
 from study.report.pictures import drawn
-from study.report.results import level_key, read_results
+from study.report.results import read_results
 from study.report.sections import Section, sections
 from study.report.sections.effects import window
 from study.report.sections.methods import cited
 from study.report.verdict import verdict
 from study.trainers.mnist.explanation import MnistExplanation
+from study.words import level_key
 from tests.report_fixture import ARMS, Arm, Scenario, write_results
 
 SMALL = Scenario(seeds=5, epochs=4, lr=(1e-3,))

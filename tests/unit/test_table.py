@@ -47,7 +47,7 @@ def test_numbers_are_named_in_their_short_form() -> None:
     for values, names in (
         ([0.0, 0.3], ("0.0", "0.3")),
         ([1, 2], ("1", "2")),
-        ([True, False], ("True", "False")),
+        ([True, False], ("true", "false")),
         ([np.float64(2e-4), 0.005], ("0.0002", "0.005")),
     ):
         frame["rate"] = [values[i % 6 // 3] for i in range(len(frame))]

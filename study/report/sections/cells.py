@@ -6,7 +6,8 @@ from study.report.format import optional, sentence
 from study.report.parts.labels import ordered_levels
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Group, Table, entries
-from study.report.results import Results, level_key
+from study.report.results import Results
+from study.words import level_key
 
 
 def section(results: Results) -> Section | None:

@@ -12,7 +12,8 @@ from study.report.parts.labels import arm_column, arms_of, ordered_levels
 from study.report.parts.marks import interval_rows
 from study.report.parts.section import Section, made
 from study.report.parts.table import Cell, Column, Table, plain
-from study.report.results import Results, Row, level_key
+from study.report.results import Results, Row
+from study.words import level_key
 
 ROW_HEIGHT = 42
 

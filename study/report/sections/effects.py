@@ -16,7 +16,8 @@ from study.report.parts.frames import differences
 from study.report.parts.labels import arm_column, arm_legend, cell_order, columns
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, Row, known, level_key
+from study.report.results import Results, Row, known
+from study.words import level_key
 
 ROW_HEIGHT = 46
 

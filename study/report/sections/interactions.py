@@ -11,7 +11,8 @@ from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, tooltip
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Factor, Results, Row, known, level_key
+from study.report.results import Factor, Results, Row, known
+from study.words import level_key
 
 HEIGHT = 200
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])

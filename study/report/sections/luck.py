@@ -15,7 +15,8 @@ from study.report.parts.figure import Figure, panel
 from study.report.parts.labels import arm_column, arm_legend, arms_of, plain_legend
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, Row, level_key
+from study.report.results import Results, Row
+from study.words import level_key
 
 HEIGHT = 230
 SPREADS = {

@@ -14,7 +14,8 @@ from study.report.parts.figure import Figure, Panel, grid
 from study.report.parts.labels import arm_column, arms_of, plain_legend
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, Row, known, level_key
+from study.report.results import Results, Row, known
+from study.words import level_key
 
 METHODS = {
     "CR2": "cell means, errors by {block}",

@@ -11,7 +11,8 @@ from study.report.parts.labels import arm_column, arms_of
 from study.report.parts.marks import arm_colour, path_layers, small_multiples
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, Row, level_key
+from study.report.results import Results, Row
+from study.words import level_key
 
 HEIGHT = 190
 

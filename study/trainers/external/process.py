@@ -25,7 +25,6 @@ from types import FrameType
 from typing import Any
 
 from study.design.factorial import Cell, Job
-from study.design.levels import level_text
 from study.design.plan import Plan
 from study.design.response import Response
 from study.errors import RunFailureError, StudyError
@@ -33,6 +32,7 @@ from study.store.provenance import provenance
 from study.store.record import Record, Store
 from study.trainers.base import OnRecord, Trainer
 from study.trainers.external import declaration
+from study.words import level_text
 
 # Not a part of what a folder of code decides.
 IGNORED = {"__pycache__", ".git", ".snakemake"}

@@ -37,8 +37,9 @@ from study.report.parts.marks import (
 )
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, Row, level_key, read_table
+from study.report.results import Results, Row, read_table
 from study.trainers.mnist.recovery import RIGHT
+from study.words import level_key
 
 WAYS = {
     "moving": "moving statistics (what a user gets)",
