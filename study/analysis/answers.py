@@ -21,7 +21,7 @@ QUESTIONS = {
     "size": ("By how much?", "effects"),
     "depends": ("Does it depend on the other factors?", "interactions"),
     "luck": ("Is it luck?", "luck"),
-    "tuned": ("And each at its own best?", "tuned"),
+    "tuned": ("And each at its own best?", "effects"),
     "now": ("What now?", "planning"),
 }
 
@@ -378,6 +378,7 @@ def _one_run(words: Words, arm: Row) -> str:
 
 def _tuned(words: Words, arms: Sequence[Row]) -> str:
     found = [arm for arm in arms if arm["tuned"] is not None]
+    found = [arm for arm in found if arm["label"] not in (COLLAPSES, DIVERGES)] or found
     if not found:
         reason = words.results["analysis"]["absent"].get("tuned")
         return f"{NOT_STUDIED}: {reason or 'the design has no factor to tune'}."

@@ -80,6 +80,13 @@ def block_means(values: np.ndarray) -> np.ndarray:
     return means
 
 
+def without_rounding(values: np.ndarray) -> np.ndarray:
+    """The values to 11 digits of the largest: what is equal but for the rounding of a mean ties."""
+    known = np.abs(values[np.isfinite(values)])
+    largest = float(known.max()) if len(known) else 0.0
+    return values if largest == 0.0 else np.round(values, 11 - int(np.ceil(np.log10(largest))))
+
+
 def residuals(flat: np.ndarray, blocks: bool) -> tuple[np.ndarray, int]:
     """Residuals (cells, blocks) of least squares on cells, and blocks if wanted, with NaN where there is no run; df.
 

@@ -92,3 +92,15 @@ def test_a_factor_with_one_level_has_no_term() -> None:
     frame = pd.DataFrame([(a, 1, s, s + (a == "y") * s**2) for a in "xy" for s in range(5)], columns=[*"absv"])
     found = anova(build_table(frame, ["a", "b"], "x", "s", response="v"), "response")
     assert [row.term for row in found] == ["a"]
+
+
+def test_with_few_complete_blocks_epsilon_keeps_its_bound_and_the_note_says_so() -> None:
+    """2 complete blocks of 6, a term of 3 degrees of freedom: no epsilon is below 1 / 3."""
+    rng = np.random.default_rng(4)
+    rows = [(arm, other, s, rng.normal()) for arm in "abcd" for other in "uv" for s in range(6)]
+    frame = pd.DataFrame(rows, columns=["arm", "other", "s", "y"])
+    frame = frame[~((frame["arm"] == "b") & (frame["other"] == "v") & (frame["s"] > 1))]
+    terms = anova(build_table(frame, ["arm", "other"], "a", "s", response="y"), "response")
+    assert terms[0].epsilon_gg is not None
+    assert terms[0].epsilon_gg >= 1 / 3
+    assert {term.note for term in terms} == {"only 2 of 6 ss have a run in every cell; the others are left out"}

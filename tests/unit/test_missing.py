@@ -21,7 +21,7 @@ def found(*drop: int, higher: bool = True) -> dict:
 
 def test_nothing_missing_leaves_no_doubt() -> None:
     (bound,) = found()["bounds"]
-    assert (bound["low"], bound["estimate"], bound["high"]) == (4.0, 4.0, 4.0)
+    assert (bound["at_worst"], bound["estimate"], bound["at_best"]) == (4.0, 4.0, 4.0)
     assert found()["missing"] == 0
 
 
@@ -29,20 +29,20 @@ def test_a_missing_run_of_the_arm_may_have_been_the_worst() -> None:
     result = found(5)
     (bound,) = result["bounds"]
     assert bound["estimate"] == pytest.approx(4.5 - 2)
-    assert bound["low"] == pytest.approx((4 + 5 + 1) / 3 - 2)  # 1 is the worst outcome of all
-    assert bound["high"] == pytest.approx(4.5 - 2)
+    assert bound["at_worst"] == pytest.approx((4 + 5 + 1) / 3 - 2)  # 1 is the worst outcome of all
+    assert bound["at_best"] == pytest.approx(4.5 - 2)
     assert (result["worst"], result["missing"]) == (1.0, 1)
 
 
 def test_a_missing_run_of_the_control_may_have_been_the_worst() -> None:
     (bound,) = found(2)["bounds"]
-    assert bound["high"] == pytest.approx(6 - (1 + 2 + 1) / 3)
+    assert bound["at_best"] == pytest.approx(6 - (1 + 2 + 1) / 3)
 
 
 def test_where_lower_is_better_the_worst_is_the_largest() -> None:
     result = found(5, higher=False)
     assert result["worst"] == 5.0
-    assert result["bounds"][0]["high"] == pytest.approx((4 + 5 + 5) / 3 - 2)
+    assert result["bounds"][0]["at_worst"] == pytest.approx((4 + 5 + 5) / 3 - 2)
 
 
 def test_missing_runs_are_counted() -> None:

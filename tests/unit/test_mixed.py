@@ -5,6 +5,7 @@ import tracemalloc
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import stats
 
@@ -263,3 +264,21 @@ def test_no_level_or_factor_name_matters():
     one, other = fit_mixed(table, "response"), fit_mixed(balanced((3, 2), 9, seed=5), "response")
     assert one.random == ("Intercept", "Intercept:x y")
     assert one.loglik == other.loglik
+
+
+def test_a_factor_between_blocks_leaves_out_the_term_that_the_runs_cannot_tell() -> None:
+    """Each block has one level of the factor in question: block and block:factor are one."""
+    rng = np.random.default_rng(2)
+    quality = 2 * rng.normal(size=12)
+    rows = [("ab"[s % 2], other, s, quality[s] + rng.normal()) for s in range(12) for other in "uvw"]
+    frame = pd.DataFrame(rows, columns=["arm", "other", "s", "y"])
+    table = build_table(frame, ["arm", "other"], "a", "s", response="y")
+    with pytest.raises(StudyError, match="cannot tell"):
+        fit_mixed(table, "response", "s + s:arm")
+    found = mixed_json(table)
+    assert found is not None
+    assert found["random"] == "s"
+    assert found["message"].startswith("The term s:arm was left out")
+    means = frame.groupby(["arm", "s"])["y"].mean()
+    unpaired = stats.ttest_ind(means["b"], means["a"])  # balanced: the mixed model is the t test of block means
+    assert found["contrasts"][0]["p"] == pytest.approx(unpaired.pvalue, rel=1e-6)

@@ -553,7 +553,7 @@ def test_a_number_has_two_digits_of_the_margin_and_its_lost_runs_are_bounded(num
     shown = numeric.rows("arms")[1]
     assert [shown[0], shown[2], shown[4]] == ["b", f"{loss(row['estimate'])} ({between(row, loss)})", row["label"]]
     found = numeric.read("missing")
-    bounds = [["b", *(loss(bound[key]) for key in ("estimate", "low", "high"))] for bound in found["bounds"]]
+    bounds = [["b", *(loss(bound[key]) for key in ("estimate", "at_worst", "at_best"))] for bound in found["bounds"]]
     assert numeric.rows("missing") == bounds
     assert f"{found['missing']} of {found['planned']} runs are missing" in numeric.captions["missing"]
     cells = [

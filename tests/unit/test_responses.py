@@ -130,7 +130,7 @@ def test_runs_that_diverged_without_a_number_are_counted_and_bounded() -> None:
         cells = frame.groupby(["optimizer", "size"])["loss"].mean()
         worst = frame["loss"].max()
         expected = np.mean([(5 * cells["lion", s] + 3 * worst) / 8 for s in (1, 2)]) - cells["sgd"].mean()
-        assert bound["high"] == pytest.approx(expected, rel=1e-9)
+        assert bound["at_worst"] == pytest.approx(expected, rel=1e-9)
         assert contrast(results, "lion")["estimate"] is not None
 
 

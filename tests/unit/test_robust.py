@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from study.stats.effects.probability_of_improvement import probability_better
 from study.stats.robustness.nonparametric import friedman, t_interval, trimmed_t, wilcoxon
 from tests.oracle import TABLES, load
 
@@ -37,6 +38,25 @@ def test_friedman_corrects_for_ties_as_scipy_does() -> None:
     values = np.random.default_rng(0).integers(0, 4, size=(12, 4)).astype(float)
     expected = stats.friedmanchisquare(*values.T)
     assert friedman(values).chi2 == pytest.approx(expected.statistic, rel=1e-12)
+
+
+SLEEP = np.array(
+    [
+        [0.7, -1.6, -0.2, -1.2, -0.1, 3.4, 3.7, 0.8, 0.0, 2.0],
+        [1.9, 0.8, 1.1, 0.1, -0.1, 4.4, 5.5, 1.6, 4.6, 3.4],
+    ]
+)
+
+
+def test_the_rounding_of_means_breaks_no_ties() -> None:
+    """R's `sleep` (friedman.test: 9, wilcox.test: V = 45), from means of three cells that leave noise of their own."""
+    weights = ((0.7, 1.1, 1.2), (0.9, 0.9, 1.2))
+    noisy = np.array([np.mean([arm * w for w in each], axis=0) for arm, each in zip(SLEEP, weights, strict=True)])
+    assert (noisy != SLEEP).any()
+    assert friedman(noisy.T).chi2 == pytest.approx(9.0, rel=1e-12)
+    assert wilcoxon(noisy[1] - noisy[0]).statistic == 45.0
+    better = probability_better(noisy[1:], noisy[:1], np.random.default_rng(0), paired=True, replicates=2)
+    assert better.paired == pytest.approx(0.95)
 
 
 def test_nemenyis_difference_is_that_of_demsars_table() -> None:

@@ -56,7 +56,7 @@ def test_the_captions_state_methods_categories_and_labels(finished: Study) -> No
     # From the captions: what was done, with the numbers of this plan.
     assert "cluster-robust by seed (CR2)" in front
     assert "±0.1 percentage points" in front.replace("\\u00b1", "±")
-    assert "two one-sided tests" in front
+    assert "decides the label (Schuirmann 1987)" in front
 
 
 def test_the_page_works_inside_it(finished: Study, browser: Any) -> None:

@@ -143,8 +143,8 @@ def missing(results: Results) -> Table | None:
     columns = (
         arm_column(results),
         Column("As it is", lambda r: optional(r["estimate"], show)),
-        Column("At worst", lambda r: optional(r["low"], show)),
-        Column("At best", lambda r: optional(r["high"], show)),
+        Column("At worst", lambda r: optional(r["at_worst"], show)),
+        Column("At best", lambda r: optional(r["at_best"], show)),
     )
     caption = (
         f"{found['missing']:,} of {found['planned']:,} runs are missing"

@@ -19,8 +19,7 @@ def missing(table: RunTable) -> dict[str, Any] | None:
 
     Returns:
         planned, runs, missing; scale, worst (the outcome that stands for a collapse); bounds: rows {level, control,
-        estimate, low, high}, low with the arm's missing runs at the worst outcome, high with the control's (the other
-        way round if lower is better).
+        estimate, at_worst, at_best}: the arm's missing runs at the worst outcome, and the control's.
     """
     scale = table.scale
     values = table.values(scale)
@@ -41,14 +40,13 @@ def missing(table: RunTable) -> dict[str, Any] | None:
     neutral = means.mean(axis=1)
     bounds = []
     for arm in range(1, len(grid.arms)):
-        ends = sorted([float(pessimistic[arm] - neutral[0]), float(neutral[arm] - pessimistic[0])])
         bounds.append(
             {
                 "level": grid.arms[arm],
                 "control": table.control,
                 "estimate": float(neutral[arm] - neutral[0]),
-                "low": ends[0],
-                "high": ends[1],
+                "at_worst": float(pessimistic[arm] - neutral[0]),
+                "at_best": float(neutral[arm] - pessimistic[0]),
             }
         )
     return {

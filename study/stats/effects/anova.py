@@ -49,6 +49,9 @@ def anova(table: RunTable, scale: str) -> list[Term]:
     """
     y = table.values(scale)
     grid, blocks = (None, None) if table.block is None else _complete_blocks(table, y)
+    note = ""
+    if grid is not None and blocks is not None and 2 <= len(grid) < blocks:
+        note = f"only {len(grid)} of {blocks} {table.block}s have a run in every cell; the others are left out"
     rows = []
     for names in factorial_terms(table.factors):
         contrasts = hypothesis(table.factors, table.shape, names)
@@ -58,13 +61,17 @@ def anova(table: RunTable, scale: str) -> list[Term]:
             Term(
                 term=term_name(names),
                 df1=len(contrasts),
-                **(_between(table, y, contrasts) if grid is None else _within(grid, contrasts)),
+                **_noted(note, _between(table, y, contrasts) if grid is None else _within(grid, contrasts)),
                 scale=scale,
                 blocks=blocks,
                 blocks_complete=None if grid is None else len(grid),
             )
         )
     return rows
+
+
+def _noted(note: str, test: dict) -> dict:
+    return test | {"note": test["note"] or note}
 
 
 def _complete_blocks(table: RunTable, y: np.ndarray) -> tuple[np.ndarray, int]:
@@ -87,7 +94,8 @@ def _within(grid: np.ndarray, contrasts: np.ndarray) -> dict:
     df2 = (n - 1) * q
     if np.sqrt(error / df2) <= ROUNDING * np.abs(grid).max():
         return _no_test("no variation between blocks: there is nothing to test against")
-    epsilon = error**2 / (q * float((scatter**2).sum()))
+    # Few blocks leave the scatter of too low a rank: the estimate may fall below 1 / q, which no covariance has.
+    epsilon = max(error**2 / (q * float((scatter**2).sum())), 1.0 / q)
     deviations = grid - grid.mean(axis=0)
     return _numbers(effect, error, df2, q, epsilon, effect / (effect + float((deviations**2).sum())))
 

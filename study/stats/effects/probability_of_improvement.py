@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from study.stats.layout import without_rounding
+
 
 @dataclass(frozen=True)
 class Improvement:
@@ -41,6 +43,9 @@ def probability_better(
         alpha: 1 - the level of the intervals.
         replicates: number of resamples.
     """
+    # The rounding of means breaks no ties.
+    both = without_rounding(np.stack([arm, control]))
+    arm, control = both
     blocks = arm.shape[1]
     tails = [alpha / 2, 1 - alpha / 2]
     counts = _resample_counts(blocks, replicates, rng)

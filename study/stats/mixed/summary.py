@@ -6,11 +6,13 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from study.errors import StudyError
 from study.stats.effects.contrasts import average_part
 from study.stats.effects.factorial_terms import factorial_terms, term_name
 from study.stats.effects.max_t import MaxT
 from study.stats.mixed.inference import MixedInference
-from study.stats.mixed.lmm import fit_mixed
+from study.stats.mixed.lmm import MixedModel, fit_mixed
+from study.stats.mixed.random_terms import default_random
 from study.stats.mixed.variance_profile import VarianceProfile
 from study.stats.table import RunTable
 
@@ -19,7 +21,8 @@ def mixed_json(table: RunTable, random: str | None = None, *, alpha: float = 0.0
     """Fit by REML on the table's first scale; docs/methods-mixed.md tells the methods. None without a block.
 
     Args:
-        random: see `fit_mixed`.
+        random: see `fit_mixed`. By default its terms, or the block alone where the runs cannot tell them apart, as for
+            a factor that is constant within blocks; the message says so.
         alpha: one less the confidence of every interval.
 
     Returns:
@@ -36,7 +39,7 @@ def mixed_json(table: RunTable, random: str | None = None, *, alpha: float = 0.0
     if table.block is None:
         return None
     scale = table.scale
-    model = fit_mixed(table, scale, random)
+    model, dropped = _fit(table, scale, random)
     inference = MixedInference(model)
     profile = VarianceProfile(model)
     return {
@@ -48,11 +51,22 @@ def mixed_json(table: RunTable, random: str | None = None, *, alpha: float = 0.0
         "loglik": model.loglik,
         "converged": model.converged,
         "singular": model.singular,
-        "message": model.message,
+        "message": dropped + model.message,
         "variance_intervals": [asdict(profile.interval(term, alpha)) for term in range(len(model.random) + 1)],
         "terms": [_term(inference, term) for term in factorial_terms(model.factors)],
         "contrasts": _contrasts(table, inference, alpha),
     }
+
+
+def _fit(table: RunTable, scale: str, random: str | None) -> tuple[MixedModel, str]:
+    """The model, and what had to be left out of it, in a sentence."""
+    try:
+        return fit_mixed(table, scale, random), ""
+    except StudyError as error:
+        if random is not None or default_random(table) == str(table.block):
+            raise
+        left_out = default_random(table).split(" + ")[-1]
+        return fit_mixed(table, scale, str(table.block)), f"The term {left_out} was left out: {error}. "
 
 
 def _term(inference: MixedInference, term: tuple[str, ...]) -> dict[str, Any]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
+from study.stats.layout import without_rounding
+
 # R's and scipy's limit for the exact distribution of the signed ranks.
 _MOST_EXACT = 50
 _TRIM = 0.2
@@ -46,7 +48,7 @@ def wilcoxon(differences: np.ndarray, alpha: float = 0.05) -> Location:
     The estimate is Hodges & Lehmann's (1963) median of the averages of pairs; the interval inverts the test. The
     statistic is R's V, the sum of the ranks of the positive differences.
     """
-    d = np.asarray(differences, dtype=float)
+    d = without_rounding(np.asarray(differences, dtype=float))
     n = len(d)
     if not np.any(d != 0):
         return Location(0.0, None, None, None, 1.0, 0.0, 0.0)
@@ -99,7 +101,7 @@ def t_interval(estimate: float, se: float, df: float, alpha: float) -> Location:
 def friedman(values: np.ndarray, alpha: float = 0.05) -> Friedman:
     """Friedman's test on `values`, shape (blocks, arms), at least 2 by 2 and no NaN."""
     n, k = values.shape
-    ranks = stats.rankdata(values, axis=1)
+    ranks = stats.rankdata(without_rounding(values), axis=1)
     mean_ranks = ranks.mean(axis=0)
     centred = ranks - (k + 1) / 2
     total = float((centred**2).sum())
