@@ -84,9 +84,9 @@ def peeking(draw: Draw, studies: int, seed: int) -> Peeking:
     at = planned - MANY[0]
     for start in range(0, studies, CHUNK):
         mean, se = prefix_moments(draw(rng, (min(CHUNK, studies - start), MANY[-1])), MANY)
-        seen = monitor(mean, se, np.array(MANY), level=ALPHA, margin=0.0)
+        seen = monitor(mean, se, np.array(MANY), level=ALPHA)
         naive = _p_of_t(mean, se, np.array(MANY)) < ALPHA
-        stop = monitor(mean[:, at], se[:, at], planned, level=ALPHA, margin=0.0)
+        stop = monitor(mean[:, at], se[:, at], planned, level=ALPHA)
         where = _first((stop.low > 0) | (stop.high < 0))
         inside = (stop.low <= 0) & (stop.high >= 0)
         where_naive = _first(naive[:, at])
@@ -111,7 +111,7 @@ def spent(effect: float, looks: tuple[int, ...], contrasts: int, studies: int, s
     null = _p_of_t(*prefix_moments(rng.normal(size=(4 * studies, looks[-1])).astype(np.float32), looks), n)
     pocock = np.quantile(null.min(axis=1), level)
     mean, se = prefix_moments(effect + rng.normal(size=(studies, looks[-1])), looks)
-    seen = monitor(mean, se, n, level=level, margin=0.0)
+    seen = monitor(mean, se, n, level=level)
     return {
         "e-process": _spent((seen.low > 0) | (seen.high < 0), n),
         "Pocock": _spent(_p_of_t(mean, se, n) <= pocock, n),

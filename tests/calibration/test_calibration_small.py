@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from study.stats.planning.simulate import Truth, scenario
-from tests.calibration import sequential
+from tests.calibration import labels, sequential
 from tests.calibration.calibrate import Calibration, calibrate, power
 
 SIMULATIONS = 120
@@ -27,7 +27,7 @@ def test_contrasts_and_omnibus_keep_their_level(found: str, request: pytest.Fixt
     rates: Calibration = request.getfixturevalue(found)
     assert 0.02 < rates.contrast.value < 0.09
     assert rates.omnibus.value < 0.10
-    assert rates.familywise_holm.value < 0.10
+    assert rates.familywise.value < 0.14  # of 24 studies
     assert 0.91 < rates.coverage.value < 0.98
 
 
@@ -60,3 +60,14 @@ def test_a_clear_effect_takes_at_most_60_percent_of_the_fixed_designs_seeds() ->
     assert found.median <= 0.6 * 20
     assert found.most <= 60
     assert found.shown > 0.989  # the power of the t test with 20 seeds
+
+
+@pytest.mark.parametrize("truth", [0.0, 1.0, -1.0])
+def test_few_studies_have_a_false_label_at_no_effect_and_at_the_margin(truth: float) -> None:
+    """Of 150 studies; 5 % at most is what is claimed, and 10 % would be seen."""
+    assert labels.fixed(truth, 150, seed=5) < 0.09
+    assert labels.sequential(truth, 2000, seed=5) < 0.05
+
+
+def test_the_simulation_would_notice_intervals_that_are_not_adjusted() -> None:
+    assert labels.fixed(0.0, 150, seed=5, alpha=0.2) > 0.12

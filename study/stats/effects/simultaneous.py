@@ -86,34 +86,40 @@ def _tabulated(correlation: bytes, df: float) -> np.ndarray:
         return _GRID
     values, vectors = np.linalg.eigh(matrix.reshape(size, size))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
+    z, factor = _draws(size, df)
+    variances = ((root @ factor) ** 2).sum(axis=2) / df
+    return _shares((z @ root.T) ** 2 / variances, df)
+
+
+@lru_cache(maxsize=4)
+def _draws(size: int, df: float) -> tuple[np.ndarray, np.ndarray]:
+    """Independent normals (DRAWS, q), and Bartlett factors (DRAWS, q, q) of standard Wishart matrices."""
     below = size * (size - 1) // 2
     points = qmc.Sobol(2 * size + below, rng=np.random.default_rng([*b"simultaneous"])).random(DRAWS)
     points = np.clip(points, 1e-12, 1 - 1e-12)
-    z = special.ndtri(points[:, :size]) @ root.T
-    bartlett = np.zeros((DRAWS, size, size))
-    bartlett[:, *np.tril_indices(size, -1)] = special.ndtri(points[:, size : size + below])
-    freedom = np.maximum(df - np.arange(size), 0.0)
-    for i, degrees in enumerate(freedom):
+    factor = np.zeros((DRAWS, size, size))
+    factor[:, *np.tril_indices(size, -1)] = special.ndtri(points[:, size : size + below])
+    for i in range(size):
         # Fewer degrees of freedom than contrasts: the Wishart matrix is singular, and so is its factor.
-        if degrees > 0:
-            bartlett[:, i, i] = np.sqrt(2 * special.gammaincinv(degrees / 2, points[:, size + below + i]))
-    if (freedom == 0).any():
-        bartlett[:, :, int(np.ceil(df)) :] = 0.0
-    variances = ((root @ bartlett) ** 2).sum(axis=2) / df
-    return _shares(2 * stats.t.sf(np.abs(z) / np.sqrt(variances), df))
+        if df > i:
+            factor[:, i, i] = np.sqrt(2 * special.gammaincinv((df - i) / 2, points[:, size + below + i]))
+        else:
+            factor[:, :, i] = 0.0
+    return special.ndtri(points[:, :size]), factor
 
 
-def _shares(p: np.ndarray) -> np.ndarray:
-    """The share of draws whose smallest p value is at most x, for x in `_GRID`, from draws (DRAWS, q).
+def _shares(squares: np.ndarray, df: float) -> np.ndarray:
+    """The share of draws whose smallest p value is at most x, for x in `_GRID`, from squared t statistics (DRAWS, q).
 
     How many of a draw's p values are at most x has a known mean, q x; it is a control variate.
     """
-    size = p.shape[1]
-    found = []
-    for x in _GRID:
-        count = (p <= x).sum(axis=1)
-        union = (count > 0).astype(float)
-        variance = count.var()
-        slope = ((union - union.mean()) * (count - count.mean())).mean() / variance if variance > 0 else 0.0
-        found.append(np.clip(union.mean() - slope * (count.mean() - size * x), x, min(size * x, 1.0)))
+    size = squares.shape[1]
+    heights = stats.t.isf(_GRID / 2, df) ** 2
+    # The share of draws with k p values or more at most x, k = 1 ... q.
+    ordered = np.sort(squares, axis=1)[:, ::-1]
+    at_least = np.array([1.0 - np.searchsorted(np.sort(column), heights) / DRAWS for column in ordered.T])
+    union, count = at_least[0], at_least.sum(axis=0)
+    variance = (2 * np.arange(1, size + 1) - 1) @ at_least - count**2
+    slope = np.divide((1 - union) * count, variance, out=np.zeros_like(count), where=variance > 1e-12)
+    found = np.clip(union - slope * (count - size * _GRID), _GRID, np.minimum(size * _GRID, 1.0))
     return np.maximum.accumulate(found)
