@@ -9,6 +9,7 @@ import pandas as pd
 
 from study.analysis.about import About
 from study.analysis.files import plain
+from study.analysis.verdict import failing
 from study.analysis.verdicts import verdicts
 from study.design.response import AnalysisSpec
 from study.errors import StudyError
@@ -78,13 +79,15 @@ def analyse(
     everything, table = table, table.finished()
     curves = _checked_curves(table, spec, curves)
     absent: dict[str, str] = {}
+    failures = collapse(everything, spec.collapse_below, spec.alpha)
+    pooled = _pooled(table, failures, spec)
     followed = _followed(table, spec)
     results: dict[str, Any] = dict.fromkeys(NAMES) | {
         "contrasts": _contrasts(table, spec, followed),
         "simple_effects": _simple_effects(table, spec),
         "level_effects": _level_effects(table, spec),
         "interactions": _interactions(table, spec),
-        "collapse": collapse(everything, spec.collapse_below, spec.alpha),
+        "collapse": failures,
         "specification": specification_table(
             table,
             _rng("specification"),
@@ -105,8 +108,8 @@ def analyse(
         "sequential_path": followed and path_rows(followed),
         "runs": _runs(everything),
     }
-    results |= _of_full_cells(table, spec, absent)
-    results["analysis"] = _description(everything, spec, ended, absent)
+    results |= _of_full_cells(table, pooled, spec, absent)
+    results["analysis"] = _description(everything, spec, ended, absent) | {"pooled": list(pooled.arms)}
     results = {name: plain(value) for name, value in results.items()}
     return results | {"verdicts": plain(verdicts(everything, spec, results, about or About()))}
 
@@ -135,20 +138,33 @@ def describe(
     return {name: plain(value) for name, value in results.items()}
 
 
-def _of_full_cells(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any]:
-    """The results that need a number in every cell; none where a cell has none, all of its runs having diverged."""
+def _pooled(table: RunTable, failures: Mapping[str, Any] | None, spec: AnalysisSpec) -> RunTable:
+    """The runs of the control and of the arms whose runs do not fail, for what pools arms; all where all of them fail.
+
+    One arm that fails would be most of the variance that is found.
+    """
+    sound = [level for level in table.arms if not failing(failures, level, spec.alpha)]
+    return table.only([table.control, *sound]) if sound else table
+
+
+def _of_full_cells(table: RunTable, pooled: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[str, Any]:
+    """The results that need a number in every cell; none where a cell has none, all of its runs having diverged.
+
+    Args:
+        pooled: see `_pooled`.
+    """
     if np.bincount(table.cell_index(), minlength=int(np.prod(table.shape))).min() == 0:
         absent["analysis of variance, mixed model, luck, ranks, checks and planning"] = "in a cell no run has a number"
         return {}
     return {
         "tuned": _tuned(table, spec, absent),
-        "mixed": _mixed(table, spec, absent),
+        "mixed": _mixed(pooled, spec, absent),
         "anova": anova(table, table.scale),
-        "luck": luck(table, spec.margin, _rng("luck"), alpha=spec.alpha),
+        "luck": luck(table, spec.margin, _rng("luck"), pooled=pooled, alpha=spec.alpha),
         "images": images(table, alpha=spec.alpha),
         "ranks": _ranks(table, spec),
         "diagnostics": diagnostics(table, spec.collapse_below),
-        "power": _power(table, spec, absent),
+        "power": _power(pooled, spec, absent),
     }
 
 

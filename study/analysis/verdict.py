@@ -57,7 +57,7 @@ def _arm(
     crossed = next((found["factor"] for found in depends if found["label"] == "depends"), None)
     if crossed is not None:
         label = f"depends on {crossed}"
-    label = failing(results, level, spec.alpha) or label
+    label = failing(results["collapse"], level, spec.alpha) or label
     found = side(everything, spec, level)
     arm = {
         "level": level,
@@ -78,19 +78,18 @@ def _arm(
     return arm | {"certainty": certainty(arm, everything, spec, results, deviations)}
 
 
-def failing(results: Row, level: str, alpha: float) -> str:
+def failing(collapse: Row | None, level: str, alpha: float) -> str:
     """ "collapses" or "diverges", whichever is more frequent, where the runs of a level fail; empty where they do not.
 
     That needs evidence: the exact test adjusted over the arms, or a cell in which at least half of the runs fail, two
     or more, and at most a tenth of the control's.
     """
-    found = results["collapse"]
-    if found is None:
+    if collapse is None:
         return ""
-    count = next(row for row in found["arms"] if row["level"] == level)
-    test = next((row for row in found["comparisons"] if row["level"] == level), None)
+    count = next(row for row in collapse["arms"] if row["level"] == level)
+    test = next((row for row in collapse["comparisons"] if row["level"] == level), None)
     shown = test is not None and test["rate_difference"] > 0 and test["p_adjusted"] < alpha
-    if not shown and not failing_cells(found, level):
+    if not shown and not failing_cells(collapse, level):
         return ""
     return DIVERGES if count["diverged"] > count["collapsed"] else COLLAPSES
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from study.errors import StudyError
 from study.files import read_json
-from study.report.format import THIN, Response
+from study.report.format import THIN, Response, listing
 from study.words import level_key
 
 Row = Mapping[str, Any]
@@ -188,6 +188,14 @@ class Results:
     def arm(self, level: object) -> str:
         """The words for a level of the factor of interest."""
         return self.focus.label(level)
+
+    @property
+    def pooled_words(self) -> str:
+        """Which arms the results rest on that pool arms."""
+        levels = [self.arm(level) for level in self.analysis.get("pooled") or ()]
+        if len(levels) == len(self.arms):
+            return "over all arms"
+        return f"over {listing(levels)} and the control, as runs of the others fail"
 
     def title(self, factor: str) -> str:
         """The words for a factor."""

@@ -54,3 +54,22 @@ def test_missing_runs_are_counted() -> None:
 
 def test_without_a_block_nothing_is_missing() -> None:
     assert missing(build_table(small(), ["a"], "x", response="v")) is None
+
+
+def test_a_factor_between_blocks_leaves_no_places_for_runs_that_nobody_planned() -> None:
+    rows = [(arm, "uv"[s % 2], s, float(s)) for arm in "xy" for s in range(6)]
+    frame = pd.DataFrame(rows, columns=["a", "between", "s", "v"])
+    whole = missing(build_table(frame, ["a", "between"], "x", "s", response="v"))
+    assert whole is not None
+    assert (whole["planned"], whole["missing"]) == (12, 0)
+    holed = missing(build_table(frame.drop(index=3), ["a", "between"], "x", "s", response="v"))
+    assert holed is not None
+    assert (holed["planned"], holed["missing"]) == (12, 1)
+
+
+def test_a_run_that_diverged_is_not_missing() -> None:
+    frame = small().assign(status="ok")
+    frame.loc[5, "status"] = "diverged"
+    result = missing(build_table(frame, ["a"], "x", "s", response="v"))
+    assert result is not None
+    assert result["missing"] == 0

@@ -116,7 +116,7 @@ def test_the_direction_turns_the_verdict_and_not_the_numbers() -> None:
     assert lower["estimate"] == higher["estimate"] < 0
 
 
-def test_runs_that_diverged_without_a_number_are_counted_and_bounded() -> None:
+def test_runs_that_diverged_are_counted_and_are_not_missing() -> None:
     frame = runs().assign(status="ok")
     lost = frame.index[(frame["optimizer"] == "lion") & (frame["seed"] < 3)]
     frame.loc[lost, ["loss", "status"]] = [np.nan, "diverged"]
@@ -124,13 +124,7 @@ def test_runs_that_diverged_without_a_number_are_counted_and_bounded() -> None:
         results = analysed(frame, block)
         (arm,) = [row for row in results["collapse"]["arms"] if row["level"] == "lion"]
         assert (arm["runs"], arm["diverged"], arm["failed"]) == (16, 6, 6)
-        assert results["missing"]["missing"] == 6
-        (bound,) = [row for row in results["missing"]["bounds"] if row["level"] == "lion"]
-        # The worst that was seen, in each of the two cells 3 times of 8.
-        cells = frame.groupby(["optimizer", "size"])["loss"].mean()
-        worst = frame["loss"].max()
-        expected = np.mean([(5 * cells["lion", s] + 3 * worst) / 8 for s in (1, 2)]) - cells["sgd"].mean()
-        assert bound["at_worst"] == pytest.approx(expected, rel=1e-9)
+        assert (results["missing"] or {"missing": 0})["missing"] == 0
         assert contrast(results, "lion")["estimate"] is not None
 
 

@@ -139,7 +139,6 @@ def missing(results: Results) -> Table | None:
     if not found or not found["missing"]:
         return None
     show = results.response.difference
-    lost = not results.counts and any(row.get("diverged") for row in results.cells)
     columns = (
         arm_column(results),
         Column("As it is", lambda r: optional(r["estimate"], show)),
@@ -147,9 +146,8 @@ def missing(results: Results) -> Table | None:
         Column("At best", lambda r: optional(r["at_best"], show)),
     )
     caption = (
-        f"{found['missing']:,} of {found['planned']:,} runs are missing"
-        f"{', or diverged without a number' if lost else ''}. The difference if all of the arm's missing runs had "
-        "ended like the worst run and the control's like their cell, and the other way round."
+        f"{found['missing']:,} of {found['planned']:,} runs are missing. The difference if all of the arm's missing "
+        "runs had ended like the worst run and the control's like their cell, and the other way round."
     )
     return plain("missing", "What missing runs could change", caption, columns, found["bounds"])
 

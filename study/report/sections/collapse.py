@@ -89,10 +89,17 @@ def comparisons(results: Results, found: Row) -> Table | None:
         arm_column(results),
         Column("Collapsed", lambda r: share(r["rate"])),
         Column("Interval", lambda r: span(r["ci_low"], r["ci_high"], share), wide=True),
-        Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
+        Column("p, adjusted" if len(rows) > 1 else "p", _p),
     )
-    caption = f"Against {results.arm(results.control)}. p: {test}; adjusted by Holm."
+    adjusted = "; adjusted by Holm" if len(rows) > 1 else ""
+    caption = f"Against {results.arm(results.control)}. p: {test}{adjusted}."
     return plain("collapse-tests", "Do they collapse more often?", caption, columns, rows)
+
+
+def _p(row: Row) -> str:
+    smallest = row["p_smallest"]
+    bound = ", the smallest possible" if smallest is not None and row["p"] <= smallest * (1 + 1e-9) else ""
+    return p_value(row["p_adjusted"]) + bound
 
 
 def _share(cell: dict[str, str], counts: Mapping[tuple[str, ...], Row], level: str) -> Cell:

@@ -144,7 +144,7 @@ def variance_shares(results: Results) -> Figure | None:
     low, high = min(0.0, float(frame["low"].min())), max(float(frame["high"].max()), 1.0)
     scale = alt.Scale(domain=[low, high + 0.02 * (high - low)], nice=False)
     axis = alt.Axis(tickCount=5, ticks=False)
-    x = alt.X("share:Q", title="Share of the variance of all runs, per cent", scale=scale, axis=axis)
+    x = alt.X("share:Q", title="Share of the variance of the runs, per cent", scale=scale, axis=axis)
     y, base = marks.row("term", order), alt.Chart(data)
     tooltip = marks.tooltip({"term:N": "source", "words:N": "share (interval)"})
     chart = alt.layer(
@@ -158,8 +158,9 @@ def variance_shares(results: Results) -> Figure | None:
         key="variance-shares",
         title="Where the spread comes from",
         caption=(
-            f"Shares of the variance of the {results.response.name} over all runs, with intervals from resampled "
-            f"{found['resampled']}. An estimate below 0 means no more spread than chance gives.{_alike(results, found)}"
+            f"Shares of the variance of the {results.response.name} {results.pooled_words}, with intervals from "
+            f"resampled {found['resampled']}. An estimate below 0 means no more spread than chance gives."
+            f"{_alike(results, found)}"
         ),
         alternative="; ".join(f"{r.term}: {r.words}" for r in frame.itertuples()) + ".",
         variants={"": (panel(chart, reserve=150, widest=760),)},

@@ -69,9 +69,9 @@ def _outcome(results: Results) -> str:
 def _inference(results: Results) -> str:
     if not results.contrasts:
         return ""
-    compared = (
-        f"Each arm is compared with {results.arm(results.control)}, averaged over the other factors with equal weights"
-    )
+    compared = f"Each arm is compared with {results.arm(results.control)}"
+    if results.others:
+        compared += ", averaged over the other factors with equal weights"
     if results.sequential is not None:
         return (
             f"{compared}, by sequential t tests of the {results.block}s' differences: e-processes with a half-normal "

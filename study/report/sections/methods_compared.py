@@ -84,7 +84,8 @@ def _frame(results: Results, rows: list[Row], scale: str) -> pd.DataFrame:
                 "method": str(METHODS.get(r["method"], r["method"])).format(block=results.unit),
                 "handling": r["handling"],
                 "endpoint": r["endpoint"],
-                "choice": f"{r['handling']}, {r['endpoint']}",
+                # Without learning curves there is one endpoint, and perhaps no epoch.
+                "choice": f"{r['handling']}, {r['endpoint']}" if len(endpoints) > 1 else r["handling"],
                 "lane": (2 * (seen.index(r["handling"]) % 2) + endpoints.index(r["endpoint"])) / 3,
                 "estimate": at,
                 "low": low,
@@ -141,8 +142,8 @@ def mixed(results: Results) -> Table | None:
     for term in sorted(terms, key=len, reverse=True):
         said = re.sub(rf"(?<![\w:]){re.escape(term)}(?![\w:])", results.term_label(term), said)
     caption = (
-        f"Random terms {' + '.join(map(results.term_label, terms))}; restricted maximum likelihood, Kenward and "
-        f"Roger's degrees of freedom. {said}"
+        f"Fitted {results.pooled_words}. Random terms {' + '.join(map(results.term_label, terms))}; restricted maximum "
+        f"likelihood, Kenward and Roger's degrees of freedom. {said}"
     )
     return plain("mixed", "The mixed model's contrasts", caption.strip(), columns, found["contrasts"])
 
@@ -155,8 +156,8 @@ def components(results: Results) -> Table | None:
         Column("Standard deviation", lambda r: optional(r["sd"], significant)),
         Column("Interval", lambda r: " to ".join(optional(r[end], significant) for end in ends)),
     )
-    scale = "log odds of error" if results.counts else results.response.name
-    caption = f"On the scale of the {scale}; intervals by profile likelihood."
+    unit = "In percentage points" if results.counts else f"In the unit of the {results.response.name}"
+    caption = f"{unit}, {results.pooled_words}; intervals by profile likelihood."
     rows = results.found("mixed").get("variance_intervals", ())
     return plain("components", "Its variance components", caption, columns, rows)
 
@@ -168,7 +169,8 @@ def ranks(results: Results) -> Table | None:
         return None
     gap = found["critical_difference"]
     caption = (
-        f"1 is best in every one of the {found['blocks']} {results.unit}s. Friedman's test: p {p_value(found['p'])}"
+        f"Within each of the {found['blocks']} {results.unit}s the best arm has rank 1; the table has each arm's mean. "
+        f"Friedman's test: p {p_value(found['p'])}"
         + ("." if gap is None else f"; ranks that differ by more than {number(gap, 2)} differ (Nemenyi).")
     )
     columns = (arm_column(results), Column("Mean rank", lambda r: number(r["mean_rank"], 2)))

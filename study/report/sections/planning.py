@@ -57,7 +57,7 @@ def seeds_needed(results: Results) -> Figure | None:
         title=f"How many {block}s find which difference",
         caption=(
             f"{block.capitalize()}s needed to find a true difference with a chance of {100 * found['power']:g}{THIN}%, "
-            "from the spread measured here (over all arms, collapsed runs included), adjusted for "
+            f"from the spread measured here ({results.pooled_words}), adjusted for "
             f"{plural(found['contrasts'], 'comparison')}. Bars carry the uncertainty of that spread."
         ),
         alternative="; ".join(words) + ".",
@@ -73,8 +73,11 @@ def _detectable(results: Results) -> str:
     main, cell = (found[key]["detectable"]["effect"] for key in SCOPES)
     if main is None:
         return ""
+    if main < 1e-9:
+        return f"The {results.unit}s differ by nothing but the arm: any difference would be found."
     single = f", in a single cell from {significant(cell)}{unit} on" if cell is not None and results.others else ""
+    averaged = ", averaged over the cells" if results.others else ""
     return (
         f"With {plural(found['planned_seeds'], results.unit)}, a true difference is found with a chance of "
-        f"{100 * found['power']:g}{THIN}% from {significant(main)}{unit} on, averaged over the cells{single}."
+        f"{100 * found['power']:g}{THIN}% from {significant(main)}{unit} on{averaged}{single}."
     )

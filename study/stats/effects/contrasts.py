@@ -17,6 +17,8 @@ from study.stats.effects.labels import Label, label
 from study.stats.effects.simultaneous import Simultaneous
 from study.stats.table import RunTable
 
+_CUT = "the interval is cut at what is possible"
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -156,7 +158,15 @@ def effects(
     p = _p_values(value, errors, statistics, found.df)
     p_adjusted, quantile = _adjusted(p, errors, found, [len(part.matrix) for part in family], alpha)
     low, high = value - quantile * errors, value + quantile * errors
-    higher = table.better_is_higher(scale)
+    # Shares of 0 and 100 per cent are as far apart as two can be.
+    reach = 100.0 * np.maximum(matrix, 0.0).sum(axis=1) if scale == "pp" else np.full(len(matrix), np.inf)
+    cut = (low < -reach) | (high > reach)
+    low, high = np.maximum(low, -reach), np.minimum(high, reach)
+    higher, unit = table.better_is_higher(scale), table.block or "run"
+    notes = [
+        _note(model, weights, float(errors[row]), float(value[row]), pairs[row] if pairs else None, unit)
+        for row, weights in enumerate(matrix)
+    ]
     results = []
     for row, (level, part) in enumerate((level, part) for part in family for level in table.arms):
         ends = _number(low[row]), _number(high[row])
@@ -179,14 +189,7 @@ def effects(
                 runs=int(model.count[matrix[row] != 0].sum()),
                 pairs=None if pairs is None else int(pairs[row].shared),
                 blocks=None if pairs is None else int(pairs[row].either),
-                note=_note(
-                    model,
-                    matrix[row],
-                    float(errors[row]),
-                    float(value[row]),
-                    pairs[row] if pairs else None,
-                    table.block or "run",
-                ),
+                note="; ".join(filter(None, (notes[row], _CUT if cut[row] else ""))),
             )
         )
     return results

@@ -22,7 +22,13 @@ NEAR_PP = 1.0  # a run this close to the control's mean did not fail, whatever t
 
 
 def luck(
-    table: RunTable, margin: float, rng: np.random.Generator, *, alpha: float = 0.05, replicates: int = 1000
+    table: RunTable,
+    margin: float,
+    rng: np.random.Generator,
+    *,
+    pooled: RunTable | None = None,
+    alpha: float = 0.05,
+    replicates: int = 1000,
 ) -> dict[str, Any]:
     """What chance could have done to someone with fewer runs; everything is on the deciding scale.
 
@@ -30,6 +36,7 @@ def luck(
         table: the runs that finished, in every cell.
         margin: smallest difference that matters, in the scale's unit; 0: none.
         rng: draws every resample.
+        pooled: the runs that the variance shares are of; all by default.
         alpha: 1 - the level of intervals; shared by the arms where stated.
         replicates: resamples behind an interval, and a fourth of the draws behind each `data` of several runs.
 
@@ -68,7 +75,7 @@ def luck(
         "unit": unit,
         "margin": margin,
         "alpha": alpha,
-        "variance_shares": variance_shares(grid, table.factors, table.shape, table.block, rng, replicates, alpha),
+        "variance_shares": _shares(pooled or table, setting),
         "contrasts": [_contrast(arm, grid, effect, setting) for arm, effect in enumerate(overall, start=1)],
         "best_of_k": _best_of_k(grid, unit, table.higher_is_better),
     }
@@ -116,6 +123,12 @@ class _Replicates:
             return np.subtract.outer(*self.part).ravel()
         sides = [side[rng.integers(len(side), size=(draws, runs))].mean(axis=1) for side in self.part]
         return sides[0] if len(sides) == 1 else sides[0] - sides[1]
+
+
+def _shares(table: RunTable, setting: _Setting) -> dict[str, Any] | None:
+    grid = outcome_grid(table, table.values(table.scale))
+    factors, shape, block = table.factors, table.shape, table.block
+    return variance_shares(grid, factors, shape, block, setting.rng, setting.replicates, setting.alpha)
 
 
 def _contrast(arm: int, grid: OutcomeGrid, overall: Effect, setting: _Setting) -> dict[str, Any]:

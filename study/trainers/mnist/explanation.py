@@ -96,10 +96,9 @@ class MnistExplanation:
             f" instead of {accuracy(median['moving'])}."
         )
         off = arm["final_gap_factor"]
-        if off is not None and off >= RIGHT:
-            text += (
-                f" After the last epoch its moving variance is {times(off)} times off the true one, in the worst layer."
-            )
+        if off is not None and max(off, 1 / off) >= RIGHT:
+            wrong = f"{times(off)} times too large" if off > 1 else f"{times(1 / off)} times too small"
+            text += f" After the last epoch its moving variance is {wrong}, in the layer that is farthest off."
         widest = self._widest_cell(results, level)
         # A spread that the statistics explain; runs that diverged would spread too.
         if widest is not None and recovered >= 0.9 * collapsed:

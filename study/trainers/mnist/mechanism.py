@@ -63,8 +63,9 @@ def mechanism(
     Returns:
         `threshold`; `arms`, by level of `bn`: `runs`, `collapsed` (scored with the moving statistics),
         `recovered_by_population` (collapsed runs that are not so with population statistics), `median_accuracy` (%),
-        `gap` (quantiles over the runs of the log variance ratio, by layer and epoch), and `final_gap_factor`, how many
-        times the moving variance is off after the last epoch in the worst layer, exp(|median log ratio|), and
+        `gap` (quantiles over the runs of the log variance ratio, by layer and epoch), and `final_gap_factor`, the
+        moving variance over the true one after the last epoch in the layer that is farthest off, exp(median log ratio),
+        and
         `recovery`, that of its entries below which falls shortest; `cells`: accuracy (%) under each kind of statistics;
         `recovery`: see `_recoveries`.
     """
@@ -75,7 +76,7 @@ def mechanism(
     arms = []
     for level, index in runs.groupby("bn", sort=False).groups.items():
         layers = gap[gap["bn"] == level]
-        final = layers[layers["epoch"] == layers["epoch"].max()].groupby("layer")["log_variance_ratio"].median().abs()
+        final = layers[layers["epoch"] == layers["epoch"].max()].groupby("layer")["log_variance_ratio"].median()
         arms.append(
             {
                 "level": level,
@@ -84,7 +85,7 @@ def mechanism(
                 "recovered_by_population": int(recovered[index].sum()),
                 "median_accuracy": {way: 100 * float(accuracy.loc[index, way].median()) for way in SCORINGS},
                 "gap": _gap_quantiles(layers),
-                "final_gap_factor": None if final.dropna().empty else math.exp(final.max()),
+                "final_gap_factor": None if final.dropna().empty else math.exp(final[final.abs().idxmax()]),
                 "recovery": max((r for r in recoveries if r["level"] == level), key=shortfall, default=None),
             }
         )
