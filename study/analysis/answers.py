@@ -278,7 +278,18 @@ def _size(words: Words, arms: Sequence[Row]) -> str:
     )
     lost = " Runs that diverged are in no mean." if any(arm["diverged"] for arm in (*arms, words.control)) else ""
     base = "" if words.control["mean"] is None else f"{words.response.value(words.control['mean'])} with {words.base}. "
-    return f"{base}{' '.join(parts)} The {level} {what}{average}.{lost}"
+    return f"{base}{' '.join(parts)} The {level} {what}{average}.{lost}{_repeats(words)}"
+
+
+def _repeats(words: Words) -> str:
+    found = words.table.repeats
+    if found is None:
+        return ""
+    return (
+        f" {plural(found.runs, 'run')} share cell and {words.unit} with another and are averaged: within such a group "
+        f"they differ by a standard deviation of {words.response.spread(found.sd)}{words.response.difference_unit} "
+        "(nondeterminism, or a factor that is not named)."
+    )
 
 
 def _depends(words: Words, arms: Sequence[Row]) -> str:

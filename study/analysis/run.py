@@ -336,6 +336,7 @@ def _description(
             "better": "higher" if table.higher_is_better else "lower",
         },
         "scales": list(table.scales()),
+        "repeats": None if table.repeats is None else asdict(table.repeats),
         "plan": {name: getattr(spec, name) for name in _PLAN},
         **(ended or {"left_out": {}, "without_number": 0}),
         "absent": absent,

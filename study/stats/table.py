@@ -42,6 +42,20 @@ def on_scale(
 
 
 @dataclass(frozen=True)
+class Repeats:
+    """Runs that share cell and block, which are one row of the table: their mean.
+
+    Attributes:
+        runs: how many there are, in so many `groups`.
+        sd: the spread within groups, pooled, on the deciding scale: what the same seed does not fix.
+    """
+
+    runs: int
+    groups: int
+    sd: float
+
+
+@dataclass(frozen=True)
 class RunTable:
     """A validated table of runs. Build it with `read_table` or `build_table`, which check what is assumed here.
 
@@ -55,6 +69,7 @@ class RunTable:
         response: the column of a numeric response, or None if counts are used. A run that diverged may have none (NaN);
             `finished` leaves it out.
         higher_is_better: the direction of the response; of counts it is always so.
+        repeats: runs that were merged; None if there were none.
     """
 
     frame: pd.DataFrame
@@ -65,6 +80,7 @@ class RunTable:
     trials: str | None = None
     response: str | None = None
     higher_is_better: bool = True
+    repeats: Repeats | None = None
 
     @property
     def focus(self) -> str:
@@ -244,7 +260,7 @@ def build_table(
 
     Raises:
         StudyError: a column is missing or holds no number where one is needed, counts are impossible, the control is
-            not a level, there is one block only, a cell is empty, or a run occurs twice. One line.
+            not a level, there is one block only, or a cell is empty. One line.
     """
     factors = list(factors)
     _check_roles(factors, block, successes, trials, response)
@@ -261,7 +277,8 @@ def build_table(
     if response is not None:
         frame[response] = _as_numbers(frame, response, diverged=_diverged(frame))
     table = RunTable(frame, tuple(factors), block, control, successes, trials, response, higher_is_better)
-    _check_runs(table)
+    if block is not None:
+        table = _merged(table, block)
     if whole:
         _check_design(table)
     return table
@@ -364,23 +381,38 @@ def _check_counts(frame: pd.DataFrame, successes: str, trials: str) -> None:
         raise StudyError(_where(k > n, f"{successes!r} is above {trials!r} ({k[row]:g} of {n[row]:g})"))
 
 
-def _check_runs(table: RunTable) -> None:
-    """Every run has a block, and is there once."""
-    frame, block = table.frame, table.block
-    if block is None:
-        return
+def _merged(table: RunTable, block: str) -> RunTable:
+    """The table with one row for each cell and block: of repeated runs that finished, counts are added and the rest is
+    averaged."""
+    frame = table.frame
     empty = frame[block].isna().to_numpy()
     if empty.any():
         raise StudyError(_where(empty, f"column {block!r} has no value"))
     keys = [*table.factors, block]
-    twice = frame.duplicated(keys).to_numpy()
-    if twice.any():
-        row = frame.loc[np.flatnonzero(twice)[0], keys]
-        where = ", ".join(f"{name}={row[name]}" for name in keys)
-        raise StudyError(
-            f"more than one run with {where}; one run for each combination of levels and {block!r} is allowed "
-            "(is a factor not named?)"
-        )
+    if not frame.duplicated(keys).any():
+        return table
+    group = frame.groupby(keys, observed=True, sort=False).ngroup()
+    # A group with a run that finished is made from such runs alone.
+    done = ~table.diverged() & np.isfinite(table.values(table.scale))
+    kept = done | ~group.isin(group[done]).to_numpy()
+    frame, group = frame[kept], group[kept]
+    sizes = group.map(group.value_counts()).to_numpy()
+    values = table.values(table.scale)[kept]
+    again = (sizes > 1) & np.isfinite(values)
+    spread = pd.Series(values[again]).groupby(group.to_numpy()[again])
+    freedom = int((spread.size() - 1).sum())
+    sd = float(np.sqrt(((values[again] - spread.transform("mean")) ** 2).sum() / freedom)) if freedom else 0.0
+    added = [name for name in (table.successes, table.trials) if name is not None]
+    how: dict[str, str] = {
+        str(name): "sum" if name in added else "mean" if pd.api.types.is_numeric_dtype(frame[name]) else "first"
+        for name in frame
+        if name not in keys
+    }
+    if "correct_bits" in frame:
+        frame = frame.assign(correct_bits=frame["correct_bits"].where(sizes == 1, None))
+    merged = frame.groupby(keys, observed=True, sort=False, as_index=False).agg(how)[list(frame.columns)]
+    repeats = Repeats(int((sizes > 1).sum()), int(group[sizes > 1].nunique()), sd)
+    return replace(table, frame=merged, repeats=repeats)
 
 
 def _check_design(table: RunTable) -> None:

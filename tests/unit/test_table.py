@@ -101,7 +101,6 @@ MISTAKES = {
     "a control alone": (runs(norm="without"), {}, ["'norm'", "two levels"]),
     "one block": (runs()[lambda f: f["seed"] == 1], {}, ["'seed'", "one value only (1)"]),
     "an empty cell": (runs().iloc[:9], {}, ["no run with norm=batch, rate=0.0002", "1 of 4"]),
-    "a duplicate": (pd.concat([runs(), runs().iloc[[5]]]), {}, ["more than one run with norm=without", "seed=2"]),
     "more successes than trials": (holed("right", 101), {}, ["row 5", "'right' is above 'images' (101 of 100)"]),
     "a negative count": (holed("right", -1), {}, ["row 5", "negative"]),
     "half a success": (holed("right", 92.5), {}, ["row 5", "whole number", "92.5"]),
@@ -194,3 +193,25 @@ def test_a_subset_keeps_the_levels() -> None:
     part = table.subset(table.values("pp") > 91.5)
     assert part.shape == table.shape
     assert len(part.frame) == 8
+
+
+def test_the_same_seed_twice_is_one_run_with_the_right_weight_and_its_spread_is_told() -> None:
+    rows = [("c", s, 90 + s, 100) for s in range(4)] + [("x", s, 93 + s, 100) for s in range(4)] + [("x", 2, 93, 100)]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "k", "n"]).assign(status="ok")
+    table = build_table(frame, ["arm"], "c", "seed", "k", "n")
+    assert len(table.frame) == 8
+    (merged,) = table.frame[(table.frame["arm"] == "x") & (table.frame["seed"] == 2)].to_dict("records")
+    assert (merged["k"], merged["n"]) == (95 + 93, 200)
+    assert table.repeats is not None
+    assert (table.repeats.runs, table.repeats.groups) == (2, 1)
+    assert table.repeats.sd == pytest.approx(np.std([95.0, 93.0], ddof=1))
+
+
+def test_of_repeated_runs_those_that_finished_count() -> None:
+    rows = [("c", 0, 1.0, "ok"), ("c", 1, 2.0, "ok"), ("x", 0, 5.0, "ok"), ("x", 0, np.nan, "diverged")]
+    rows += [("x", 1, np.nan, "diverged"), ("x", 1, np.nan, "diverged")]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "y", "status"])
+    table = build_table(frame, ["arm"], "c", "seed", response="y")
+    found = table.frame.set_index(["arm", "seed"])
+    assert (found.loc[("x", 0), "y"], found.loc[("x", 0), "status"]) == (5.0, "ok")
+    assert found.loc[("x", 1), "status"] == "diverged"
