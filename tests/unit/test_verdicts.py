@@ -3,16 +3,15 @@
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 
 from study.analysis.answers import QUESTIONS
+from tests.examples import PROJECT
 from tests.outcomes import Outcome, outcomes
 
 OUTCOMES = outcomes()
-ARM = {
-    *("level", "label", "mean", "lowest", "highest", "runs", "collapsed", "diverged", "estimate", "low", "high", "p"),
-    *("depends", "one_run_each", "tuned", "certainty", "advice"),
-}
+SCHEMA = json.loads((PROJECT / "docs/verdicts.schema.json").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -38,10 +37,10 @@ def by_the_rule(low: float | None, high: float | None, margin: float, better: st
 def test_every_outcome_has_six_answers_and_labels_by_the_rule(name: str, found: dict[str, dict[str, Any]]) -> None:
     verdicts = found[name]
     json.dumps(verdicts, allow_nan=False)
+    jsonschema.validate(verdicts, SCHEMA)
     assert [row["key"] for row in verdicts["answers"]] == list(QUESTIONS)
     assert all(row["answer"] for row in verdicts["answers"])
     for arm in verdicts["arms"]:
-        assert set(arm) >= ARM
         own = arm["label"].startswith("depends on") or arm["label"] in ("collapses", "diverges")
         decides = verdicts["decides"]
         assert own or arm["label"] == by_the_rule(arm["low"], arm["high"], decides["margin"], decides["better"])
