@@ -1,5 +1,9 @@
-"""Simulated outcomes of a study: every way it may come out, each as a table of runs with the plan of its analysis."""
+"""Simulated outcomes of a study: every way it may come out, each as a table of runs with the plan of its analysis.
 
+`python -m tests.outcomes [NAME ...]` prints what each is told: labels, certainty, and the six answers.
+"""
+
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import product
@@ -218,3 +222,21 @@ def outcomes() -> dict[str, Outcome]:
     frame = counts("sequential", FOUR, gains({"a": 0.5, "b": 0.0, "c": -0.5}))
     add("sequential", "+0.5, 0 and -0.5 in looks", frame, four, spec={"looks": (5, 10, 15, 20)})
     return found
+
+
+def main(names: Sequence[str]) -> None:
+    """Print what is concluded of the outcomes, of all by default."""
+    for name, outcome in outcomes().items():
+        if names and name not in names:
+            continue
+        verdicts = outcome.verdicts()
+        print(f"\n{name}: {outcome.truth}")
+        for arm in verdicts["arms"]:
+            certainty = "; ".join(arm["certainty"]["reasons"])
+            print(f"  [{arm['level']}] {arm['label']} ({arm['certainty']['grade']}{': ' * bool(certainty)}{certainty})")
+        for row in verdicts["answers"]:
+            print(f"  {row['question']} {row['answer']}")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -5,7 +5,7 @@ normalised arm, and moving statistics that forget their start at the speed of th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from study.files import write_json
 from study.stats.sequential.path import paths
 from study.stats.table import build_table
 from study.trainers.mnist.mechanism import mechanism
+from study.trainers.mnist.recovery import advice
 from study.words import level_key
 
 TRIALS = 10_000
@@ -109,10 +110,13 @@ def write_results(folder: Path, scenario: Scenario | None = None, *, seed: int =
         tune=tune,
         looks=tuple(scenario.looks),
     )
-    write_analysis(analyse(table, spec, curves, about=_about(scenario, len(runs), planned)), folder / "analysis")
+    about = _about(scenario, len(runs), planned)
     if scenario.mechanism:
         training = {"epochs": scenario.epochs, "batch_size": 200, "train_images": 200 * STEPS_AN_EPOCH}
-        write_json(folder / "mechanism.json", mechanism(runs, gaps, names, 0.9, training))
+        found = mechanism(runs, gaps, names, 0.9, training)
+        write_json(folder / "mechanism.json", found)
+        about = replace(about, advice={arm["level"]: told for arm in found["arms"] if (told := advice(arm))})
+    write_analysis(analyse(table, spec, curves, about=about), folder / "analysis")
     return folder
 
 

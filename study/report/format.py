@@ -47,8 +47,8 @@ def significant(value: float, digits: int = 2) -> str:
 
 
 def times(factor: float) -> str:
-    """A ratio: two decimals below 10, two significant digits above: 0.86, 1.05, 66, 1,000."""
-    return number(factor, 2) if factor < 9.95 else significant(factor, 2)
+    """A ratio: two decimals, or two significant digits below 0.1 and from 10 on: 0.034, 0.86, 1.05, 66, 1,000."""
+    return number(factor, 2) if 0.1 <= factor < 9.95 else significant(factor, 2)
 
 
 def p_value(p: float | None) -> str:

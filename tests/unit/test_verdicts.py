@@ -4,9 +4,13 @@ import json
 from typing import Any
 
 import jsonschema
+import pandas as pd
 import pytest
 
 from study.analysis.answers import QUESTIONS
+from study.analysis.run import analyse
+from study.stats.effects.contrasts import compare_with_control
+from study.stats.table import build_table
 from tests.examples import PROJECT
 from tests.outcomes import Outcome, outcomes
 
@@ -158,3 +162,49 @@ def test_an_unfinished_study_concludes_nothing() -> None:
     verdicts = replace(OUTCOMES["clear"], about=About(stamp="INTERIM 3 of 80 runs.")).verdicts()
     assert verdicts["arms"] == []
     assert {row["answer"] for row in verdicts["answers"]} == {"INTERIM 3 of 80 runs."}
+
+
+def test_what_pools_arms_leaves_out_those_that_fail_and_says_so() -> None:
+    outcome = OUTCOMES["arm collapses"]
+    results = analyse(outcome.table, outcome.plan)
+    assert results["analysis"]["pooled"] == ["a", "b"]
+    assert [row["level"] for row in results["mixed"]["contrasts"]] == ["a", "b"]
+    sound = analyse(outcome.table.only(["none", "a", "b"]), outcome.plan)
+    assert results["power"]["main"]["sd_difference"] == sound["power"]["main"]["sd_difference"]
+    assert results["mixed"]["variance_intervals"] == sound["mixed"]["variance_intervals"]
+
+
+def test_an_arm_that_does_not_collapse_is_the_same_under_both_handlings_of_collapse() -> None:
+    """Though c loses cells, and its levels with them."""
+    outcome = OUTCOMES["arm collapses"]
+    rows = analyse(outcome.table, outcome.plan)["specification"]
+    found = {
+        handling: {
+            (row["level"], row["scale"], row["method"]): row["estimate"]
+            for row in rows
+            if row["handling"] == handling
+            and row["level"] in "ab"
+            and row["method"] in ("CR2", "Wilcoxon", "HC3, no blocks")
+        }
+        for handling in ("all runs", "not collapsed")
+    }
+    assert found["all runs"] == pytest.approx(found["not collapsed"], rel=1e-9)
+    assert len(found["all runs"]) == 2 * 2 * 3
+
+
+@pytest.mark.parametrize("name", ["arm collapses", "no block", "identical", "too few", "half diverged"])
+def test_where_a_number_is_lacking_a_note_says_why(name: str) -> None:
+    outcome = OUTCOMES[name]
+    results = analyse(outcome.table, outcome.plan)
+    numbers = ("estimate", "se", "df", "statistic", "p", "ci_low", "ci_high")
+    for kind in ("contrasts", "simple_effects", "level_effects", "interactions", "specification"):
+        for row in results[kind]:
+            assert row["note"] or all(row[number] is not None for number in numbers), (kind, row)
+
+
+def test_an_interval_ends_where_differences_end() -> None:
+    rows = [(arm, s, 500 if arm == "x" and s else 9_700) for arm in "cx" for s in range(2)]
+    frame = pd.DataFrame(rows, columns=["arm", "seed", "k"]).assign(n=10_000)
+    (row,) = compare_with_control(build_table(frame, ["arm"], "c", "seed", "k", "n"))
+    assert (row.ci_low, row.ci_high) == (-100.0, 100.0)
+    assert row.note == "the interval is cut at what is possible"

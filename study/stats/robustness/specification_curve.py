@@ -265,10 +265,21 @@ def _rows(table: RunTable, method: str, options: Options) -> list[Specification]
                 ci_high=location.ci_high,
                 runs=int(focus.isin([level, table.control]).sum()),
                 primary=False,
-                note=note or ("a cell has no run left" if level in short else ""),
+                note=note or ("a cell has no run left" if level in short else _lacking(location)),
             )
         )
     return rows
+
+
+def _lacking(location: Location) -> str:
+    """Why a location has no standard error, degrees of freedom, statistic or interval."""
+    reasons = {
+        "too few blocks for an interval at this level": location.ci_low is None,
+        "nothing varies": location.se == 0 or (location.statistic is None and location.ci_low == location.ci_high),
+        "the method has no standard error": location.se is None,
+        "and no degrees of freedom" if location.se is None else "a normal distribution": location.df is None,
+    }
+    return ", ".join(reason for reason, holds in reasons.items() if holds)
 
 
 def _outcomes(table: RunTable, curves: pd.DataFrame | None) -> list[tuple[str, str, np.ndarray]]:
