@@ -229,7 +229,7 @@ def interrupt_when(user: User, ready: Callable[[], bool]) -> None:
 
 
 def test_after_ctrl_c_the_same_command_goes_on(mine: User) -> None:
-    sound = before_training(mine.folder, "import time; time.sleep(1)")
+    sound = before_training(mine.folder, "import time; time.sleep(3)")
     # In a job that has begun to write: Snakemake takes what is there for incomplete, and would ask what to do.
     interrupt_when(mine, (mine.folder / "results/mine/design.json").exists)
     assert [path for path in (mine.folder / ".snakemake/incomplete").rglob("*") if path.is_file()]
