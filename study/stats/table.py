@@ -151,6 +151,10 @@ class RunTable:
         focus = part.frame[self.focus].cat.set_categories([name for name in self.levels(self.focus) if name in levels])
         return replace(part, frame=part.frame.assign(**{self.focus: focus}))
 
+    def furthest(self, scale: str) -> float:
+        """How far apart two outcomes on a scale can be: 100 percentage points; infinite elsewhere."""
+        return 100.0 if scale == "pp" else np.inf
+
     def better_is_higher(self, scale: str) -> bool:
         """Whether a higher value on one of `scales()` is better."""
         return self.higher_is_better and scale != "log_odds"

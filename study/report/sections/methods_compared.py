@@ -169,7 +169,8 @@ def ranks(results: Results) -> Table | None:
         return None
     gap = found["critical_difference"]
     caption = (
-        f"Within each of the {found['blocks']} {results.unit}s the best arm has rank 1; the table has each arm's mean. "
+        f"The best arm within a {results.unit} has rank 1; the table has each arm's mean over the {found['blocks']} of "
+        f"{results.analysis['blocks']} {results.unit}s that have every arm. "
         f"Friedman's test: p {p_value(found['p'])}"
         + ("." if gap is None else f"; ranks that differ by more than {number(gap, 2)} differ (Nemenyi).")
     )

@@ -121,17 +121,28 @@ class Part:
 
 
 def compare_with_control(
-    table: RunTable, scale: str | None = None, *, margin: float = 0.0, alpha: float = 0.05
+    table: RunTable,
+    scale: str | None = None,
+    *,
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    furthest: float | None = None,
 ) -> list[Effect]:
     """Contrasts of every level of the focus factor with the control, averaged over the cells of the other factors.
 
     See `effects` for the arguments; one `Effect` a level.
     """
-    return effects(table, [average_part(table)], scale, margin=margin, alpha=alpha)
+    return effects(table, [average_part(table)], scale, margin=margin, alpha=alpha, furthest=furthest)
 
 
 def effects(
-    table: RunTable, family: list[Part], scale: str | None = None, *, margin: float = 0.0, alpha: float = 0.05
+    table: RunTable,
+    family: list[Part],
+    scale: str | None = None,
+    *,
+    margin: float = 0.0,
+    alpha: float = 0.05,
+    furthest: float | None = None,
 ) -> list[Effect]:
     """Estimate and label a family of contrasts; intervals and adjusted p values hold for all of them at once.
 
@@ -146,6 +157,7 @@ def effects(
         scale: one of `table.scales()`; the deciding one by default.
         margin: the smallest difference that matters, in the scale's unit; 0 for none.
         alpha: 1 - the level of the intervals.
+        furthest: how far apart two outcomes can be, where the table does not know; intervals end there.
     """
     scale = scale or table.scale
     model = fit_cell_means(table, scale)
@@ -158,8 +170,7 @@ def effects(
     p = _p_values(value, errors, statistics, found.df)
     p_adjusted, quantile = _adjusted(p, errors, found, [len(part.matrix) for part in family], alpha)
     low, high = value - quantile * errors, value + quantile * errors
-    # Shares of 0 and 100 per cent are as far apart as two can be.
-    reach = 100.0 * np.maximum(matrix, 0.0).sum(axis=1) if scale == "pp" else np.full(len(matrix), np.inf)
+    reach = (furthest or table.furthest(scale)) * np.maximum(matrix, 0.0).sum(axis=1)
     cut = (low < -reach) | (high > reach)
     low, high = np.maximum(low, -reach), np.minimum(high, reach)
     higher, unit = table.better_is_higher(scale), table.block or "run"

@@ -141,7 +141,7 @@ def _contrasts(table: RunTable, factor: str, score: np.ndarray, margin: float, a
         response=outcome,
         higher_is_better=table.higher_is_better,
     )
-    return compare_with_control(scores, margin=margin, alpha=alpha)
+    return compare_with_control(scores, margin=margin, alpha=alpha, furthest=table.furthest(table.scale))
 
 
 def _choices(table: RunTable, factor: str, chosen: np.ndarray, best: np.ndarray) -> list[Choice]:

@@ -154,7 +154,7 @@ def repeated_measures(table: RunTable, options: Options) -> list[Location]:
     complete = values[:, :, np.isfinite(values).all(axis=(0, 1))].mean(axis=1)
     arms, n = complete.shape
     if n < 2:
-        raise StudyError("fewer than two complete blocks")
+        raise StudyError(f"only {n} of {values.shape[2]} {table.block}s have a run in every cell")
     rest = complete - complete.mean(axis=0) - complete.mean(axis=1, keepdims=True) + complete.mean()
     df = (arms - 1) * (n - 1)
     se = float(np.sqrt(2 * (rest**2).sum() / df / n))

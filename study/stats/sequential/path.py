@@ -77,7 +77,15 @@ def paths(
     seen = [look for look in looks if look <= grid.values.shape[2]]
     return [
         follow(
-            level, _samples(grid.values, arm, seen), seen, len(table.arms), margin, alpha, table.higher_is_better, stop
+            level,
+            _samples(grid.values, arm, seen),
+            seen,
+            len(table.arms),
+            margin,
+            alpha,
+            table.higher_is_better,
+            stop,
+            table.furthest(scale),
         )
         for arm, level in enumerate(table.arms, start=1)
     ]
@@ -92,6 +100,7 @@ def follow(
     alpha: float,
     higher_is_better: bool = True,
     stop: str = "settled",
+    furthest: float = np.inf,
 ) -> ContrastPath:
     """Follow one contrast.
 
@@ -99,6 +108,7 @@ def follow(
         samples: the differences known at each look, without NaN.
         looks: the number of blocks of each look.
         contrasts: over how many contrasts alpha is shared.
+        furthest: how far apart two outcomes can be; intervals end there.
     """
     known = [(look, sample) for look, sample in zip(looks, samples, strict=True) if len(sample) > 1]
     if not known:
@@ -119,8 +129,8 @@ def follow(
                 se=float(se[i]),
                 p=float(seen.p[i]),
                 p_adjusted=min(1.0, contrasts * float(seen.p[i])),
-                ci_low=low if np.isfinite(low) else None,
-                ci_high=high if np.isfinite(high) else None,
+                ci_low=max(low, -furthest) if np.isfinite(low) else None,
+                ci_high=min(high, furthest) if np.isfinite(high) else None,
                 label=label(low, high, margin, higher_is_better),
                 naive_low=naive_low,
                 naive_high=naive_high,
