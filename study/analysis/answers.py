@@ -148,10 +148,7 @@ def _names(words: Words, arms: Sequence[Row]) -> str:
 
 
 def _broken_control(words: Words) -> str:
-    failed = words.control["collapsed"] + words.control["diverged"]
-    if not failed:
-        return ""
-    if failed < 0.1 * words.control["runs"]:
+    if not words.broken_control:
         return ""
     return f"The control itself fails: {_failed(words, words.control)}. A difference from it measures a broken control."
 
@@ -210,11 +207,9 @@ def _where(words: Words, level: str) -> str:
         fallen, spared = ({row["levels"][factor] for row in some} for some in (hit, clear))
         if not fallen & spared:
             failed, runs = sum(row["failed"] for row in hit), sum(row["runs"] for row in hit)
-            at = _listed_levels(words, factor, fallen)
-            return (
-                f"So it is in {of(failed, runs)} runs at {at}, and in none at {_listed_levels(words, factor, spared)}."
-            )
-    return f"So it is in {of(len(hit), len(rows))} cells, and in none of the others."
+            at, not_at = (_listed_levels(words, factor, levels) for levels in (fallen, spared))
+            return f"It happens in {of(failed, runs)} runs at {at}, and in none at {not_at}."
+    return f"It happens in {of(len(hit), len(rows))} cells, and in none of the others."
 
 
 def _listed_levels(words: Words, factor: str, levels: set[str]) -> str:
@@ -302,9 +297,9 @@ def _depends(words: Words, arms: Sequence[Row]) -> str:
         told = [text for label in _CHANGES if (text := _changes(words, label, sound))]
         told += [text for arm, part in found if (text := _failing_at(words, arm, part))]
         if told:
-            parts.append(f"{sentence(words.title(factor))}: {'; '.join(told)}.")
+            parts.append(f"By {words.title(factor)}: {'; '.join(told)}.")
         elif found:
-            parts.append(f"{sentence(words.title(factor))}: runs fail whatever it is.")
+            parts.append(f"By {words.title(factor)}: runs fail at every level.")
     return " ".join(parts)
 
 
@@ -444,6 +439,8 @@ def advice(words: Words, arm: Row) -> str:
     better = label.startswith("better") and "negligible" not in label
     if better and tuned is not None and not tuned["label"].startswith("better"):
         return f"tune both arms: at its own best {words.title(tuned['factor'])} the gain is not shown."
+    if label.startswith("worse") and tuned is not None and tuned["label"].startswith("better"):
+        return f"tune it: at its own best {words.title(tuned['factor'])} it is {tuned['label']}."
     if better:
         return f"use it in a setting like these; the difference rests on {_rests_on(words, arm)}."
     if label == "equivalent" or "negligible" in label:

@@ -107,7 +107,7 @@ def test_identical_arms_are_a_warning_and_not_an_equivalence(found: dict[str, di
 def test_where_a_failing_arm_fails_is_told(found: dict[str, dict[str, Any]]) -> None:
     text = answer(found["collapse in a level"], "helps")
     assert "8 of 16 runs end below 90 % accuracy; of none, none." in text
-    assert "8 of 8 runs at dropout 0.3, and in none at dropout 0" in text
+    assert "It happens in 8 of 8 runs at dropout 0.3, and in none at dropout 0." in text
 
 
 def test_divergence_is_not_collapse_and_is_in_no_mean(found: dict[str, dict[str, Any]]) -> None:
