@@ -280,9 +280,12 @@ def _repeats(words: Words) -> str:
     found = words.table.repeats
     if found is None:
         return ""
+    shared = f" {plural(found.runs, 'run')} share cell and {words.unit} with another and are averaged"
+    if found.sd == 0:
+        return f"{shared}: they are equal, so a run may be listed twice."
+    sd = f"{words.response.spread(found.sd)}{words.response.difference_unit}"
     return (
-        f" {plural(found.runs, 'run')} share cell and {words.unit} with another and are averaged: within such a group "
-        f"they differ by a standard deviation of {words.response.spread(found.sd)}{words.response.difference_unit} "
+        f"{shared}: within such a group they differ by a standard deviation of {sd} "
         "(nondeterminism, or a factor that is not named)."
     )
 

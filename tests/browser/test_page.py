@@ -14,9 +14,9 @@ WIDTHS = (320, 390, 1000, 1600)
 
 
 class Opened:
-    """A page with all that it logged and asked for."""
+    """A page with all that it logged and asked for; what is folded is opened, unless it is asked for `folded`."""
 
-    def __init__(self, browser: Any, path: Path, **options: Any) -> None:
+    def __init__(self, browser: Any, path: Path, folded: bool = False, **options: Any) -> None:
         self.page = browser.new_page(**{"viewport": {"width": 1000, "height": 900}, **options})
         self.messages: list[str] = []
         self.requests: list[str] = []
@@ -25,6 +25,8 @@ class Opened:
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
         self.page.wait_for_selector(DRAWN, timeout=120_000)
+        if not folded:
+            self.page.evaluate("document.querySelectorAll('details.more').forEach(fold => { fold.open = true; })")
 
     def __enter__(self) -> "Opened":
         return self
@@ -55,6 +57,40 @@ def test_every_figure_is_drawn(opened: Opened) -> None:
         for chart in figures.nth(i).locator(".chart").all():
             assert chart.locator("svg").count() == 1
             assert chart.locator("svg path").count() > 5
+
+
+def test_the_appendix_and_the_details_are_folded_and_drawn_at_their_width(browser: Any, small: Path) -> None:
+    with Opened(browser, small, folded=True, viewport={"width": 1280, "height": 900}) as found:
+        page = found.page
+        assert page.locator("details.more[open]").count() == 0
+        assert not page.locator("#figure-specification").is_visible()
+        short = page.evaluate("document.documentElement.scrollHeight")
+        page.locator("#methods-compared summary").first.click()
+        assert page.locator("#figure-specification").is_visible()
+        widths = page.evaluate(
+            "['effects', 'specification'].map(key => document.querySelector(`#figure-${key}`).clientWidth)"
+        )
+        assert widths[0] == widths[1]
+        drawn = page.evaluate("document.querySelector('#figure-specification .chart svg').clientWidth")
+        assert 0.6 * widths[1] < drawn <= widths[1]
+        page.evaluate("document.querySelectorAll('details.more').forEach(fold => { fold.open = true; })")
+        # What most readers need is less than half of the page.
+        assert short < 0.5 * page.evaluate("document.documentElement.scrollHeight")
+
+
+def test_a_link_into_a_folded_part_opens_it(browser: Any, small: Path) -> None:
+    with Opened(browser, small, folded=True) as found:
+        found.page.evaluate("location.hash = 'methods'")
+        found.page.wait_for_selector("#methods details.more[open]")
+
+
+def test_what_is_folded_is_printed(browser: Any, small: Path) -> None:
+    with Opened(browser, small, folded=True) as found:
+        found.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+        folds = found.page.locator("details.more")
+        assert found.page.locator("details.more[open]").count() == folds.count() > 5
+        found.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+        assert found.page.locator("details.more[open]").count() == 0
 
 
 def test_every_run_is_a_dot(opened: Opened) -> None:

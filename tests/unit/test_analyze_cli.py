@@ -185,6 +185,22 @@ def test_curves_tuning_and_bits_make_their_files(tmp_path: Path) -> None:
     assert "area under the curve" in set(pd.read_csv(out / "specification.csv")["endpoint"])
 
 
+def test_a_row_listed_twice_changes_no_estimate_and_is_told(tmp_path: Path) -> None:
+    frame = load("null")[0]
+    frame = frame[frame["seed"] < 3].reset_index(drop=True)
+    found = []
+    for name, rows in (("once", frame), ("twice", pd.concat([frame, frame.iloc[[4]]]))):
+        path, out = tmp_path / f"{name}.csv", tmp_path / name
+        rows.to_csv(path, index=False)
+        assert cli.main(["analyze", str(path), *COUNTS, *DESIGN, "--out", str(out)]) == 0
+        found.append(json.loads((out / "verdicts.json").read_text()))
+    once, twice = ([arm["estimate"] for arm in verdicts["arms"]] for verdicts in found)
+    assert twice == pytest.approx(once, rel=1e-12)
+    size = next(answer for answer in found[1]["answers"] if answer["key"] == "size")
+    assert "2 runs share cell and seed" in size["answer"]
+    assert "a run may be listed twice" in size["answer"]
+
+
 MISTAKES = {
     "no such file": (["absent.csv", *COUNTS, *DESIGN], ["absent.csv", "no such file"]),
     "unknown type": (["t.xlsx", *COUNTS, *DESIGN], ["unknown file type", ".parquet"]),
@@ -194,7 +210,6 @@ MISTAKES = {
     "control without level": (["t.csv", *COUNTS, *DESIGN[:-1], "bn"], ["FACTOR=LEVEL"]),
     "one seed": (["one_seed.csv", *COUNTS, *DESIGN], ["'seed'", "one value"]),
     "empty cell": (["empty_cell.csv", *COUNTS, *DESIGN], ["no run with bn=keras"]),
-    "duplicate": (["duplicate.csv", *COUNTS, *DESIGN], ["more than one run"]),
     "above trials": (["t.csv", "--successes", "test_n", "--trials", "test_correct", *DESIGN], ["above", "row 1"]),
     "not whole": (["fraction.csv", *COUNTS, *DESIGN], ["whole number"]),
     "negative": (["negative.csv", *COUNTS, *DESIGN], ["negative"]),
@@ -221,7 +236,6 @@ def bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
     frame[frame["seed"] == 1].to_csv(folder / "one_seed.csv", index=False)
     hole = (frame["bn"] == "keras") & (frame["lr"] == 0.001) & (frame["dropout"] == 0)
     frame[~hole].to_csv(folder / "empty_cell.csv", index=False)
-    pd.concat([frame, frame.iloc[[4]]]).to_csv(folder / "duplicate.csv", index=False)
     for name, value in (("fraction", 9000.5), ("negative", -3.0), ("nan", np.nan)):
         odd.assign(test_correct=odd["test_correct"].where(odd.index != 7, value)).to_csv(
             folder / f"{name}.csv", index=False

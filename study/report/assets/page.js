@@ -180,14 +180,37 @@
 
   let width = 0;
   let waiting = null;
+  const folds = [...document.querySelectorAll("main details.more")];
+  // What is folded has no width: it is laid out unseen while it is drawn, so that it is there when it is opened or printed.
+  async function drawFolded(fold) {
+    const open = fold.open;
+    fold.style.width = `${fold.clientWidth}px`;
+    fold.classList.toggle("measured", !open);
+    fold.open = true;
+    for (const element of fold.querySelectorAll("figure[data-figure]")) await draw(element);
+    fold.open = open;
+    fold.classList.remove("measured");
+    fold.style.width = "";
+  }
   async function drawAll() {
     width = document.documentElement.clientWidth;
-    for (const element of elements) await draw(element);
+    for (const element of elements) if (!element.closest("details.more")) await draw(element);
+    for (const fold of folds) await drawFolded(fold);
     document.documentElement.dataset.ready = "yes";
   }
+  // A link into a folded part opens it.
+  function reveal() {
+    const target = location.hash && document.getElementById(location.hash.slice(1));
+    if (target) for (const fold of [target.querySelector(":scope > details.more"), target.closest("details.more")]) if (fold) fold.open = true;
+  }
+  window.addEventListener("hashchange", reveal);
+  let opened = [];
+  window.addEventListener("beforeprint", () => { opened = folds.filter((fold) => !fold.open); opened.forEach((fold) => { fold.open = true; }); });
+  window.addEventListener("afterprint", () => { opened.forEach((fold) => { fold.open = false; }); });
   window.addEventListener("resize", () => {
     clearTimeout(waiting);
     waiting = setTimeout(() => { if (document.documentElement.clientWidth !== width) drawAll(); }, 200);
   });
+  reveal();
   drawAll();
 })();

@@ -22,19 +22,20 @@ from study.report.verdict import Verdict
 
 
 def sections(results: Results, verdict: Verdict, explain: Explanation | None = None) -> list[Section]:
-    """The page after the verdict, in reading order, without the sections that have nothing to show."""
+    """The page after the verdict, the evidence first, without the sections that have nothing to show."""
     compared = bool(verdict.arms)
     found = [
         effects.section(results) if compared else None,
-        sequential.section(results) if compared else None,
+        interactions.section(results) if compared else None,
         luck.section(results, verdict.fallen) if compared else None,
+        sequential.section(results) if compared else None,
         runs.section(results),
         explain.section(results, verdict.fallen) if explain else None,
-        epochs.section(results, compared),
-        interactions.section(results) if compared else None,
-        methods_compared.section(results) if compared else None,
         collapse.section(results, compared),
+        # From here on the appendix.
         cells.section(results),
+        epochs.section(results, compared),
+        methods_compared.section(results) if compared else None,
         checks.section(results) if compared else None,
         planning.section(results) if compared else None,
         methods.section(results, explain.methods(results) if explain else ()),

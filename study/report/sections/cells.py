@@ -11,7 +11,7 @@ from study.words import level_key
 
 
 def section(results: Results) -> Section | None:
-    return made("cells", "All cells in numbers", [cells(results)])
+    return made("cells", "All cells in numbers", [cells(results)], appendix=True)
 
 
 def cells(results: Results) -> Table:

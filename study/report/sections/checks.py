@@ -17,7 +17,7 @@ from study.report.results import Results
 
 def section(results: Results) -> Section | None:
     items = (tests(results), quantiles(results), influence(results), missing(results), negative_control(results))
-    return made("checks", "Checks", items, [_summary(results)])
+    return made("checks", "Checks", items, [_summary(results)], appendix=True)
 
 
 def tests(results: Results) -> Table | None:

@@ -20,7 +20,7 @@ CHANGE_HEIGHT = 170
 
 def section(results: Results, compared: bool) -> Section | None:
     difference = difference_by_epoch(results) if compared else None
-    return made("epochs", "Over the epochs", (learning_curves(results), difference))
+    return made("epochs", "Over the epochs", (learning_curves(results), difference), appendix=True)
 
 
 def learning_curves(results: Results) -> Figure | None:

@@ -14,7 +14,7 @@ ASSETS = Path(__file__).parents[1] / "assets"
 def section(results: Results, more: Sequence[str]) -> Section | None:
     """The paragraphs; `more` are those of the study's trainer, told after the design."""
     primary = (_outcome(results), _inference(results), _collapse(results), _absent(results))
-    return made("methods", "Methods", (), (_design(results), *more, *primary, *_further(results)))
+    return made("methods", "Methods", (), (_design(results), *more, *primary, *_further(results)), appendix=True)
 
 
 def cited(paragraphs: Iterable[str]) -> tuple[str, ...]:

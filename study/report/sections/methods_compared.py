@@ -34,7 +34,9 @@ ROW_HEIGHT = 52
 
 def section(results: Results) -> Section | None:
     items = (specification(results), mixed(results), components(results), ranks(results))
-    return made("methods-compared", "Does the answer depend on the method?", items, [_agreement(results)])
+    return made(
+        "methods-compared", "Does the answer depend on the method?", items, [_agreement(results)], appendix=True
+    )
 
 
 def specification(results: Results) -> Figure | None:

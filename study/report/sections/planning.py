@@ -17,7 +17,7 @@ SCOPES = {"main": "averaged over all cells", "cell": "in a single cell"}
 def section(results: Results) -> Section | None:
     if not results.found("power"):
         return None
-    return made("planning", "How many are enough?", [seeds_needed(results)], [_detectable(results)])
+    return made("planning", "How many are enough?", [seeds_needed(results)], [_detectable(results)], appendix=True)
 
 
 def seeds_needed(results: Results) -> Figure | None:

@@ -10,7 +10,7 @@ from study.words import duration
 
 
 def section(results: Results) -> Section | None:
-    return made("provenance", "Provenance and cost", (origin(results), cost(results)))
+    return made("provenance", "Provenance and cost", (origin(results), cost(results)), appendix=True)
 
 
 def origin(results: Results) -> Table | None:

@@ -97,8 +97,9 @@ def _chance_of_a_tie(table: RunTable, outcomes: np.ndarray) -> np.ndarray:
     no evidence; with decimals: never by chance.
     """
     if table.counts:
-        trials = float(table.frame[table.trials].median())
-        rate = np.clip((np.nansum(outcomes, axis=0) + 0.5) / ((~np.isnan(outcomes)).sum(axis=0) * trials + 1), 0, 1)
+        # The most that a run has: trials may differ, and a rate of 1 would make every tie certain.
+        trials = float(table.frame[table.trials].max())
+        rate = (np.nansum(outcomes, axis=0) + 0.5) / ((~np.isnan(outcomes)).sum(axis=0) * trials + 1)
         return np.minimum(1.0, 1.0 / (2 * np.sqrt(np.pi * trials * rate * (1 - rate))))
     known = outcomes[~np.isnan(outcomes)]
     return np.full(outcomes.shape[1], 1.0 if (known == np.round(known)).all() else 0.0)
