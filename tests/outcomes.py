@@ -230,12 +230,12 @@ def main(names: Sequence[str]) -> None:
         if names and name not in names:
             continue
         verdicts = outcome.verdicts()
-        print(f"\n{name}: {outcome.truth}")
+        print(f"\n{name}: {outcome.truth}\n  {verdicts['headline']}")
         for arm in verdicts["arms"]:
             certainty = "; ".join(arm["certainty"]["reasons"])
             print(f"  [{arm['level']}] {arm['label']} ({arm['certainty']['grade']}{': ' * bool(certainty)}{certainty})")
         for row in verdicts["answers"]:
-            print(f"  {row['question']} {row['answer']}")
+            print(f"  {row['question']} {row['brief']}\n    {row['answer']}")
 
 
 if __name__ == "__main__":

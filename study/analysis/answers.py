@@ -1,81 +1,30 @@
 """The six answers in words: made from what is concluded about each arm, true whatever came out."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from study.analysis.about import About
+from study.analysis.briefs import briefs
 from study.analysis.verdict import COLLAPSES, DIVERGES, failing_cells
-from study.design.response import AnalysisSpec
-from study.report.format import Response, listing, of, plural, sentence, share
-from study.stats.table import RunTable
-from study.words import level_key
+from study.analysis.words import NOT_STUDIED, Row, Words
+from study.report.format import listing, of, plural, sentence, share
 
-Row = Mapping[str, Any]
-
-NOT_STUDIED = "Not studied here"
-_ENOUGH = 5  # blocks to speak of chances
 # The sections of the page that hold the evidence.
 QUESTIONS = {
     "helps": ("Does it help?", "effects"),
     "size": ("By how much?", "effects"),
     "depends": ("Does it depend on the other factors?", "interactions"),
     "luck": ("Is it luck?", "luck"),
-    "tuned": ("And each at its own best?", "effects"),
+    "tuned": ("And each at its own best?", "tuned"),
     "now": ("What now?", "planning"),
 }
 
 
-@dataclass(frozen=True)
-class Words:
-    """What the sentences are made with: names, numbers with units, and the results that they tell of."""
-
-    table: RunTable
-    spec: AnalysisSpec
-    about: About
-    response: Response
-    results: Row
-    control: Row
-
-    def title(self, factor: str) -> str:
-        return self.about.titles.get(factor, factor)
-
-    def level(self, factor: str, level: str) -> str:
-        """A level in running text; a bare number needs its factor's title to say anything."""
-        label = self.about.labels.get(factor, {}).get(level_key(level), level)
-        return f"{self.title(factor)} {label}" if _is_number(label) else label
-
-    def arm(self, level: str) -> str:
-        return self.level(self.table.focus, level)
-
-    @property
-    def base(self) -> str:
-        return self.arm(self.table.control)
-
-    @property
-    def broken_control(self) -> bool:
-        """Whether a tenth of the control's runs fail, or more."""
-        return 0.1 * self.control["runs"] <= self.control["collapsed"] + self.control["diverged"] > 0
-
-    @property
-    def margin(self) -> str:
-        return self.response.margin(self.spec.margin)
-
-    @property
-    def unit(self) -> str:
-        """What is replicated."""
-        return self.table.block or "run"
-
-    def effect(self, row: Row) -> str:
-        """+0.62 pp (+0.51 to +0.74)."""
-        if row["estimate"] is None:
-            return "no estimate"
-        bounds = self.response.bounds(row["low"], row["high"])
-        return f"{self.response.difference(row['estimate'])} ({bounds or 'no interval'})"
-
-
 def answers(words: Words, arms: Sequence[Row]) -> list[dict[str, str]]:
-    """The six answers, always six and always in this order: key, question, answer, evidence (a section of the page)."""
+    """The six answers, always six and always in this order.
+
+    Returns:
+        Rows of key, question, brief (a line), answer (sentences), evidence (a section of the page).
+    """
     makers: dict[str, Callable[[Words, Sequence[Row]], str]] = {
         "helps": _helps,
         "size": _size,
@@ -84,8 +33,15 @@ def answers(words: Words, arms: Sequence[Row]) -> list[dict[str, str]]:
         "tuned": _tuned,
         "now": _now,
     }
+    lines = briefs(words, arms)
     return [
-        {"key": key, "question": question, "answer": makers[key](words, arms), "evidence": evidence}
+        {
+            "key": key,
+            "question": question,
+            "brief": lines[key],
+            "answer": makers[key](words, arms),
+            "evidence": evidence,
+        }
         for key, (question, evidence) in QUESTIONS.items()
     ]
 
@@ -93,7 +49,7 @@ def answers(words: Words, arms: Sequence[Row]) -> list[dict[str, str]]:
 def without_conclusion(reason: str) -> list[dict[str, str]]:
     """The six answers where nothing is concluded."""
     return [
-        {"key": key, "question": question, "answer": reason, "evidence": evidence}
+        {"key": key, "question": question, "brief": reason, "answer": reason, "evidence": evidence}
         for key, (question, evidence) in QUESTIONS.items()
     ]
 
@@ -150,7 +106,7 @@ def _names(words: Words, arms: Sequence[Row]) -> str:
 def _broken_control(words: Words) -> str:
     if not words.broken_control:
         return ""
-    return f"The control itself fails: {_failed(words, words.control)}. A difference from it measures a broken control."
+    return f"The control itself fails: {words.failed(words.control)}. A difference from it measures a broken control."
 
 
 def _changed_plan(words: Words) -> str:
@@ -159,32 +115,15 @@ def _changed_plan(words: Words) -> str:
     return "Read this as exploratory, since what was done differs from the plan: " + " ".join(words.about.deviations)
 
 
-def _failed(words: Words, counts: Row) -> str:
-    """6 of 20 runs end below 90 % accuracy and 2 diverge."""
-    parts = []
-    if counts["collapsed"]:
-        verb = "ends" if counts["runs"] == 1 else "end"
-        parts.append(f"{of(counts['collapsed'], counts['runs'])} runs {verb}{_below(words)}")
-    if counts["diverged"]:
-        parts.append(
-            f"{counts['diverged']:,} diverge" if parts else f"{of(counts['diverged'], counts['runs'])} runs diverge"
-        )
-    return " and ".join(parts)
-
-
-def _below(words: Words) -> str:
-    return words.response.beyond(words.spec.collapse_below)
-
-
 def _failure(words: Words, arm: Row) -> str:
     """An arm that collapses or diverges: how often, where, and in how many blocks."""
-    text = f"With {words.arm(arm['level'])}, training {arm['label']}: {_failed(words, arm)}"
+    text = f"With {words.arm(arm['level'])}, training {arm['label']}: {words.failed(arm)}"
     found = words.results["collapse"]
     count = next(row for row in found["arms"] if row["level"] == arm["level"])
     if count["blocks"]:
         text += f" ({of(count['failed_blocks'], count['blocks'])} {words.unit}s)"
     control = words.control["collapsed"] + words.control["diverged"]
-    text += f"; of {words.base}, {_failed(words, words.control) if control else 'none'}"
+    text += f"; of {words.base}, {words.failed(words.control) if control else 'none'}"
     where = _where(words, arm["level"])
     text += f". {where}" if where else "."
     test = next(row for row in found["comparisons"] if row["level"] == arm["level"])
@@ -221,8 +160,8 @@ def _stray(words: Words, arm: Row) -> str:
     if arm["label"] in (COLLAPSES, DIVERGES) or not arm["collapsed"] + arm["diverged"]:
         return ""
     control = words.control["collapsed"] + words.control["diverged"]
-    others = _failed(words, words.control) if control else "none"
-    return f"Of {words.arm(arm['level'])}, {_failed(words, arm)}; of {words.base}, {others}."
+    others = words.failed(words.control) if control else "none"
+    return f"Of {words.arm(arm['level'])}, {words.failed(arm)}; of {words.base}, {others}."
 
 
 def _crossed(words: Words, arm: Row) -> str:
@@ -372,9 +311,9 @@ def _one_run(words: Words, arm: Row) -> str:
         )
     if found["wrong_way"] is None:
         return f"Of {name}, one run each cannot be judged: no cell has two runs of both."
-    seeds = words.table.frame[words.table.block].nunique() if words.table.block else _ENOUGH
-    if seeds < _ENOUGH:
-        return f"Of {name}: {plural(seeds, words.unit)} are too few to say how often one run each would mislead."
+    if words.few_blocks:
+        few = plural(words.table.frame[words.table.block].nunique(), words.unit)
+        return f"Of {name}: {few} are too few to say how often one run each would mislead."
     if arm["label"] == "equivalent":
         return f"One run of {name} and one of {words.base}: a coin toss, as their true difference is about 0."
     text = f"One run of {name} and one of {words.base} point the wrong way in {share(found['wrong_way'])} of such pairs"
@@ -414,50 +353,3 @@ def _now(words: Words, arms: Sequence[Row]) -> str:
     for arm in arms:
         groups.setdefault(arm["advice"], []).append(words.arm(arm["level"]))
     return " ".join(f"For {listing(names)}: {text}" for text, names in groups.items())
-
-
-def advice(words: Words, arm: Row) -> str:
-    """What to do about an arm: one sentence, or two."""
-    label, tuned = arm["label"], arm["tuned"]
-    if words.broken_control:
-        return f"mend {words.base} first: {_failed(words, words.control)}."
-    if arm["identical"]:
-        return f"check that {words.title(words.table.focus)} reaches the training."
-    if label in (COLLAPSES, DIVERGES):
-        told = words.about.advice.get(arm["level"])
-        return (
-            told[:1].lower() + told[1:]
-            if told
-            else f"find out why runs {label.removesuffix('s')} before comparing means."
-        )
-    if label.startswith("depends on "):
-        factor = words.title(label.removeprefix("depends on "))
-        return f"choose by {factor}; one answer for all levels would be wrong for some."
-    if label == "inconclusive":
-        seeds = arm["seeds_to_settle"]
-        if seeds is None:
-            return f"more {words.unit}s: these are too few to say how many would settle it."
-        against = f" against {words.margin}" if words.spec.margin else ""
-        return f"about {plural(seeds, words.unit)} would settle it{against} if the difference is as estimated."
-    better = label.startswith("better") and "negligible" not in label
-    if better and tuned is not None and not tuned["label"].startswith("better"):
-        return f"tune both arms: at its own best {words.title(tuned['factor'])} the gain is not shown."
-    if label.startswith("worse") and tuned is not None and tuned["label"].startswith("better"):
-        return f"tune it: at its own best {words.title(tuned['factor'])} it is {tuned['label']}."
-    if better:
-        return f"use it in a setting like these; the difference rests on {_rests_on(words, arm)}."
-    if label == "equivalent" or "negligible" in label:
-        return f"choose by cost or habit; no difference as large as {words.margin} is left."
-    return f"prefer {words.base} in a setting like these."
-
-
-def _rests_on(words: Words, arm: Row) -> str:
-    return plural(arm["pairs"], words.unit) if arm["pairs"] else plural(arm["runs"], "run")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True

@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from study.analysis.about import About
-from study.analysis.answers import Words, advice, answers, without_conclusion
+from study.analysis.advice import advice
+from study.analysis.answers import answers, without_conclusion
+from study.analysis.briefs import headline
 from study.analysis.verdict import arms, side
+from study.analysis.words import Words
 from study.design.response import AnalysisSpec
 from study.report.format import Response
 from study.stats.table import RunTable
@@ -41,10 +44,10 @@ def verdicts(
         "control": control,
     }
     if stamp:
-        return head | {"arms": [], "answers": without_conclusion(stamp)}
+        return head | {"headline": stamp, "arms": [], "answers": without_conclusion(stamp)}
     found = arms(everything, spec, results, about.deviations)
     outcome = results["analysis"]["outcome"]
     response = Response.of(outcome, spec.margin, [row["estimate"] for row in results["contrasts"]])
     words = Words(everything, spec, about, response, results, control)
-    found = [arm | {"advice": advice(words, arm)} for arm in found]
-    return head | {"arms": found, "answers": answers(words, found)}
+    found = [arm | {"advice": advice(words, arm).text} for arm in found]
+    return head | {"headline": headline(words, found), "arms": found, "answers": answers(words, found)}

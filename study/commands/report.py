@@ -26,5 +26,5 @@ def write(results_dir: Path, out: Path | None = None, figures: Path | None = Non
     from study.trainers import explanation
 
     page = build(results_dir, out, figures, explanation(results_dir))
-    print(verdict(read_results(results_dir)).line)
+    print(verdict(read_results(results_dir)).headline)
     print(page)

@@ -45,6 +45,7 @@ class Study(Section):
         "records."
     )
     question: str = Field("", description="The question in one sentence, as the report repeats it.")
+    short_question: str = Field("", description="The question in one line, the heading of the report.")
 
 
 class Sequence(Section):

@@ -100,6 +100,7 @@ def write(plan: Plan, folder: Path | str, words: Mapping[str, Any]) -> None:
             "schema": SCHEMA,
             "name": plan.name,
             "question": config["study"]["question"],
+            "short_question": config["study"]["short_question"],
             "factors": [
                 {
                     "name": name,

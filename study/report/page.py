@@ -1,22 +1,22 @@
-"""The report: a results directory becomes one HTML file that needs nothing else."""
+"""The report: a results directory becomes one HTML file that needs nothing else, no script either."""
 
-import functools
+import json
 from pathlib import Path
+from typing import Any
 
 import jinja2
-import vl_convert
 from altair.utils.schemapi import debug_mode
 
 from study import files
 from study.errors import StudyError
-from study.report import pictures
+from study.report import pictures, summary
 from study.report.explanation import Explanation
 from study.report.parts import theme
 from study.report.parts.figure import Figure
 from study.report.parts.labels import ordered_labels
-from study.report.payload import embedded, payload
 from study.report.results import Results, read_results
 from study.report.sections import sections
+from study.report.sections.estimation import estimation
 from study.report.sections.methods import cited
 from study.report.sureness import sureness
 from study.report.verdict import verdict
@@ -30,7 +30,7 @@ def build(
     figures: Path | None = None,
     explain: Explanation | None = None,
 ) -> Path:
-    """Write the report of `results_dir` to `out` (default: report.html in it), and each figure as a file to `figures`.
+    """Write the report of `results_dir` to `out` (default: report.html in it), and each figure as files to `figures`.
 
     An unfinished study has no figures but those on its page: apart from it they would not carry its stamp.
 
@@ -49,8 +49,8 @@ def build(
     return target
 
 
-def render(results: Results, explain: Explanation | None = None) -> tuple[str, list[Figure]]:
-    """The page as HTML, and its figures.
+def render(results: Results, explain: Explanation | None = None) -> tuple[str, list[tuple[Figure, str]]]:
+    """The page as HTML, and its figures, each with its drawing for a screen.
 
     Raises:
         StudyError: a result file is of another version and lacks what the page shows.
@@ -59,11 +59,14 @@ def render(results: Results, explain: Explanation | None = None) -> tuple[str, l
         conclusion = verdict(results)
         with debug_mode(False):  # the tests validate every specification; here it would take as long as all the rest
             parts = sections(results, conclusion, explain)
+            first = estimation(results, conclusion, explain) if conclusion.arms else None
     except KeyError as error:
         raise StudyError(
             f"{results.folder}: a result file has no {error}, which this version reads; make the results again"
         ) from error
     figures = [item for part in parts for item in part.items if isinstance(item, Figure)]
+    figures = figures if first is None else [first, *figures]
+    drawings = {figure.key: pictures.both(figure) for figure in figures}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(ASSETS),
         autoescape=jinja2.select_autoescape(("html", "j2")),
@@ -71,27 +74,57 @@ def render(results: Results, explain: Explanation | None = None) -> tuple[str, l
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    runs = results.runs.drop(columns=[name for name in results.runs if name == "correct_bits"])
     page = environment.get_template("template.html.j2").render(
         results=results,
+        strip=_strip(results, explain),
         verdict=conclusion,
+        first=first,
         sureness=sureness(results, conclusion),
-        sections=parts,
+        evidence=[part for part in parts if not part.appendix],
+        appendix=[part for part in parts if part.appendix],
         keys={part.key for part in parts},
         works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text),
+        glossary=json.loads((ASSETS / "glossary.json").read_text(encoding="utf-8")),
+        copies=summary.copies(results, conclusion) if conclusion.arms else {},
+        drawings=drawings,
         positions={label: i for i, label in enumerate(ordered_labels(results))},
         blocks=results.runs[results.block].factorize(sort=True)[1] if results.block else (),
-        data=embedded(payload(results, figures)),
+        data=embedded(
+            {
+                "name": results.name,
+                "unit": results.unit,
+                "light": theme.LIGHT,
+                "scale": theme.SCALE,
+                "files": {"all-runs": runs.to_csv(index=False)} | {figure.key: figure.csv for figure in figures},
+            }
+        ),
         swatch=theme.swatch,
         is_figure=lambda item: isinstance(item, Figure),
         palette=theme.stylesheet(),
         style=(ASSETS / "style.css").read_text(encoding="utf-8"),
         script=(ASSETS / "page.js").read_text(encoding="utf-8"),
-        library=library(),
     )
-    return page, figures
+    return page, [(figure, drawings[figure.key][0]) for figure in figures]
 
 
-@functools.cache
-def library() -> str:
-    """Vega, Vega-Lite and vega-embed as one script."""
-    return vl_convert.javascript_bundle("window.vegaEmbed = vegaEmbed;").replace("</script", "<\\/script")
+def embedded(value: Any) -> str:
+    """JSON that can stand inside a script element whatever text it holds."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text
+
+
+def _strip(results: Results, explain: Explanation | None) -> list[str]:
+    """What the answer rests on, in a few words each."""
+    counts = results.provenance.get("runs") or {}
+    runs = len(results.runs)
+    parts = [
+        f"{counts.get('done', runs):,} of {counts['planned']:,} runs" if counts.get("planned") else f"{runs:,} runs"
+    ]
+    if results.block:
+        parts.append(f"{results.runs[results.block].nunique():,} {results.block}s")
+    if explain is not None:
+        parts.append(explain.setting(results))
+    return parts

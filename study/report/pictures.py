@@ -1,7 +1,6 @@
-"""Figures as files for papers and slides: light, opaque, with fonts that every system has, at a width fit for print."""
+"""Figures drawn: for the page, whose colors they take, and as files for papers and slides."""
 
 import json
-import math
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -12,54 +11,60 @@ import vl_convert
 
 from study import files
 from study.report.parts import theme
-from study.report.parts.figure import STILL, Figure, Panel, laid_out
+from study.report.parts.figure import NARROW, Figure, laid_out
 
-SIZE = re.compile(r' (?:width|height)="([\d.]+)"')
+_VARIABLE = re.compile(r"var\(--([\w-]+)\)")
+# What Vega writes for a live page: roles, the labels that it makes up, empty grounds.
+_NOISE = re.compile(
+    r' (?:role|aria-roledescription|aria-hidden|pointer-events|xmlns:xlink|version|class)="[^"]*"'
+    r'| aria-label="(?!tip\|)[^"]*"|<path[^>]* d=""[^>]*/>| opacity="1"'
+)
+# Where a mark is: digits that no eye can see. Never a text.
+_PLACE = re.compile(r' (?:transform|d|x|y|x1|x2|y1|y2|width|height)="[^"]*"')
+_DIGITS = re.compile(r"(\.\d\d)\d+")
 
 
-def save(figures: Iterable[Figure], folder: Path) -> None:
-    """Write each figure to `folder` as SVG and PNG, in the view that the page opens with, and remove all others."""
+def drawn(figure: Figure, width: int) -> str:
+    """The figure as SVG at a width in pixels; its colors are CSS variables, `data-tip` says what a mark is."""
+    plot = figure.plot
+    spec = laid_out(plot, width) | {"config": theme.config(plot.longest, width)}
+    data = {name: _records(table) for name, table in figure.data.items()}
+    spec["datasets"] = spec.get("datasets", {}) | data
+    # The tests validate every specification; here it would take as long as all the rest.
+    svg = _NOISE.sub("", vl_convert.vegalite_to_svg(spec))
+    svg = _PLACE.sub(lambda found: _DIGITS.sub(r"\1", found[0]), svg)
+    # Names must be unique in a page with many pictures.
+    return re.sub(r"\bclip(\d+)\b", rf"{figure.key}-{width}-\1", svg).replace('aria-label="tip|', 'data-tip="')
+
+
+def both(figure: Figure) -> tuple[str, str]:
+    """The figure as it is on a screen, and on a phone."""
+    return drawn(figure, figure.plot.wide), drawn(figure, NARROW)
+
+
+def published(svg: str) -> str:
+    """A drawing as a file of its own: light and opaque."""
+    width, height = re.findall(r'(?:width|height)="([\d.]+)"', svg)[:2]
+    ground = f'<rect width="{width}" height="{height}" fill="var(--paper)"/>'
+    whole = svg.replace(">", f">{ground}", 1)
+    return _VARIABLE.sub(lambda found: theme.LIGHT[found[1]], whole)
+
+
+def save(drawings: Iterable[tuple[Figure, str]], folder: Path) -> None:
+    """Write each figure with its drawing to `folder` as SVG, PNG and CSV, and remove all others."""
     folder.mkdir(parents=True, exist_ok=True)
     written = set()
-    for figure in figures:
-        svg = drawn(figure)
-        files.write_text(folder / f"{figure.key}.svg", svg)
+    for figure, svg in drawings:
+        picture = published(svg)
+        files.write_text(folder / f"{figure.key}.svg", picture)
+        files.write_text(folder / f"{figure.key}.csv", figure.csv)
         with files.replacing(folder / f"{figure.key}.png") as temporary:
-            temporary.write_bytes(vl_convert.svg_to_png(svg, scale=theme.SCALE))
-        written |= {f"{figure.key}.svg", f"{figure.key}.png"}
+            temporary.write_bytes(vl_convert.svg_to_png(picture, scale=theme.SCALE))
+        written |= {f"{figure.key}.{kind}" for kind in ("svg", "png", "csv")}
     for path in folder.iterdir():
-        if path.suffix in {".svg", ".png"} and path.name not in written:
+        if path.suffix in {".svg", ".png", ".csv"} and path.name not in written:
             path.unlink()
-
-
-def drawn(figure: Figure) -> str:
-    """The figure as SVG, its panels side by side."""
-    data = {name: _records(table) for name, table in figure.data.items()}
-    panels = next(iter(figure.variants.values()))
-    images = [vl_convert.vegalite_to_svg(_printed(panel, data)) for panel in panels]
-    if len(images) == 1:
-        return images[0]
-    sizes = [[math.ceil(float(size)) for size in SIZE.findall(image)[:2]] for image in images]
-    width, height = sum(size[0] for size in sizes), max(size[1] for size in sizes)
-    left, parts = 0, [f'<rect width="{width}" height="{height}" fill="{theme.LIGHT["paper"]}"/>']
-    for image, size in zip(images, sizes, strict=True):
-        parts.append(image.replace("<svg", f'<svg x="{left}"', 1))
-        left += size[0]
-    return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-        f'viewBox="0 0 {width} {height}">{"".join(parts)}</svg>'
-    )
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
     return json.loads(table.to_json(orient="records", double_precision=15))
-
-
-def _printed(panel: Panel, data: dict[str, Any]) -> dict[str, Any]:
-    """The panel's specification with its data, at its width in print."""
-    spec = laid_out(panel, panel.printed) | {"config": theme.export_config()}
-    spec["datasets"] = spec.get("datasets", {}) | data
-    spec["params"] = [one | {"value": True} if one["name"] == STILL else one for one in spec["params"]]
-    if panel.title:
-        spec["title"] = {"text": panel.title, "anchor": "start", "fontSize": 13}
-    return spec

@@ -29,11 +29,11 @@ LISTS = {
     "specification": {"level", "scale", "method", "handling", "endpoint", "estimate", "ci_low", "ci_high", "primary"},
 }
 OBJECTS = {
-    "verdicts": {"stamp", "control", "arms", "answers"},
+    "verdicts": {"question", "stamp", "headline", "control", "arms", "answers"},
     "collapse": {"threshold", "arms", "cells", "comparisons"},
     "luck": {"contrasts", "variance_shares", "best_of_k"},
     "images": {"arms", "contrasts"},
-    "mixed": {"terms", "variance_intervals", "contrasts"},
+    "mixed": {"terms", "components", "contrasts"},
     "tuned": {"factor", "contrasts", "choices"},
     "ranks": {"arms", "critical_difference"},
     "diagnostics": {"qq", "influence", "seeding"},
@@ -79,6 +79,7 @@ class Results:
     """All that a results directory holds. Lists are empty, and objects and the table of curves absent, without a file.
 
     Attributes:
+        short_question: the question in one line; empty if there is none.
         factors: the factor of interest first.
         control: the key of its level that the others are compared with.
         block: the name of the unit of replication; None if runs are independent.
@@ -91,6 +92,7 @@ class Results:
     folder: Path
     name: str
     question: str
+    short_question: str
     factors: tuple[Factor, ...]
     control: str
     block: str | None
@@ -251,7 +253,8 @@ def read_results(folder: Path | str) -> Results:
     return Results(
         folder=folder,
         name=str(design.get("name") or folder.resolve().name),
-        question=str(design.get("question") or f"Does {factors[0].title} make a difference?"),
+        question=str(objects["verdicts"]["question"]),
+        short_question=str(design.get("short_question") or ""),
         factors=factors,
         control=level_key(analysis["control"]["level"]),
         block=analysis["block"],

@@ -48,18 +48,19 @@ class Verdict:
 
     Attributes:
         stamp: why nothing is concluded; empty for a finished study.
-        answers: rows of question, answer and evidence (the key of a section).
+        headline: the answer with its numbers, in two lines.
+        answers: rows of question, brief, answer and evidence (the key of a section).
         arms: the control first, then each compared level; empty where nothing is concluded.
     """
 
     stamp: str
+    headline: str
     answers: tuple[Mapping[str, str], ...]
     arms: tuple[Arm, ...] = ()
 
-    @property
-    def line(self) -> str:
-        """The first answer, for a terminal."""
-        return self.stamp or self.answers[0]["answer"]
+    def answer(self, key: str) -> str:
+        """The sentences that answer a question."""
+        return next(row["answer"] for row in self.answers if row["key"] == key)
 
     @property
     def text(self) -> str:
@@ -77,9 +78,9 @@ def verdict(results: Results) -> Verdict:
     found = results.objects["verdicts"]
     rows = tuple(found["answers"])
     if not found["arms"]:
-        return Verdict(found["stamp"], rows)
+        return Verdict(found["stamp"], found["headline"], rows)
     control = _arm(results, found["control"] | {"label": "control"})
-    return Verdict(found["stamp"], rows, (control, *(_arm(results, row) for row in found["arms"])))
+    return Verdict(found["stamp"], found["headline"], rows, (control, *(_arm(results, row) for row in found["arms"])))
 
 
 def label_words(results: Results, label: str) -> str:

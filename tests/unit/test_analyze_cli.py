@@ -29,7 +29,7 @@ LISTS = {
 }
 OBJECTS = {
     "analysis": {"schema", "plan", "factors", "absent"},
-    "mixed": {"loglik", "variance_intervals", "singular", "terms", "contrasts"},
+    "mixed": {"loglik", "components", "singular", "terms", "contrasts"},
     "collapse": {"threshold", "arms", "cells", "comparisons"},
     "luck": {"variance_shares", "contrasts"},
     "diagnostics": {"qq", "levene"},

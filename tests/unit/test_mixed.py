@@ -99,7 +99,7 @@ def test_a_singular_fit_says_so_in_words_and_a_regular_one_does_not():
     singular = mixed_json(oracle_table("boundary"))
     assert singular["singular"] is True
     assert singular["message"].startswith("Singular fit: seed, seed:bn explain no more than chance")
-    assert singular["variance_intervals"][0]["sd"] == 0.0
+    assert singular["components"][0]["sd"] == 0.0
     regular = mixed_json(oracle_table("seedslope"))
     assert regular["singular"] is False
     assert "Singular" not in regular["message"]
@@ -113,7 +113,7 @@ def test_the_result_has_every_term_and_arm():
     assert [(row["level"], row["control"]) for row in result["contrasts"]] == [
         (arm, "none") for arm in ("keras", "contrib", "contrib_stale", "pkmital")
     ]
-    assert [row["term"] for row in result["variance_intervals"]] == ["seed", "seed:bn", "residual"]
+    assert [row["term"] for row in result["components"]] == ["seed", "seed:bn", "residual"]
     assert (result["runs"], result["blocks"]) == (576, 20)
 
 
@@ -176,7 +176,7 @@ def test_ten_thousand_runs_need_no_matrix_of_runs_by_runs(shape, blocks, missing
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert peak < 8 * len(table.frame) ** 2 / 2
-    assert result["variance_intervals"][-1]["sd"] == pytest.approx(1.0, abs=0.05)
+    assert result["components"][-1]["sd"] == pytest.approx(1.0, abs=0.05)
 
 
 def test_the_default_leaves_out_an_interaction_that_equals_the_runs():

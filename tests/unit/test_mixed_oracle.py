@@ -10,13 +10,11 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from study.stats.effects.factorial_terms import factorial_terms, term_name
 from study.stats.mixed.inference import MixedInference
 from study.stats.mixed.lmm import fit_mixed, model_at
 from study.stats.mixed.summary import mixed_json
-from study.stats.mixed.variance_profile import VarianceProfile
 from study.stats.table import build_table
 from tests.oracle import TABLES, load
 
@@ -163,12 +161,3 @@ def test_contrasts_with_the_control_are_those_of_emmeans(name, key):
         assert one["p_adjusted"] == pytest.approx(adjusted["p.value"], abs=1e-4)
         for end, r_end in (("ci_low", "lower.CL"), ("ci_high", "upper.CL")):
             assert one[end] == pytest.approx(adjusted[r_end], abs=1.1e-3 * plain["SE"])
-
-
-@pytest.mark.parametrize("name", TABLES)
-def test_the_profile_at_zero_is_the_likelihood_without_the_term(name):
-    expected = oracle(name)[1]["ranova"][1]
-    model, _ = fitted(name, "lmer")
-    statistic = VarianceProfile(model).point(0, 0.0).deviance + 2.0 * model.loglik if model.variances[0] > 0.0 else 0.0
-    assert statistic == pytest.approx(expected["LRT"], rel=1e-9)
-    assert stats.chi2.sf(statistic, 1) == pytest.approx(expected["Pr(>Chisq)"], rel=1e-8)

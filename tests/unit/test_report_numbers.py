@@ -222,18 +222,19 @@ def test_the_verdict_shows_what_verdicts_json_holds(page: Page) -> None:
         mean = sum(cell["mean"] for cell in mine) / len(mine)
         ends = f"{value(min(cell['min'] for cell in mine))} to {value(max(cell['max'] for cell in mine))}"
         collapsed, total = (sum(cell[key] for cell in mine) for key in ("collapsed", "runs"))
-        reasons = f": {'; '.join(arm['certainty']['reasons'])}" if arm["certainty"]["reasons"] else ""
         assert shown == [
             page.arm(arm["level"]),
             f"{value(mean)} ({ends})",
             f"{points(row['estimate'])} pp ({between(row, points)})",
             f"{collapsed} of {total} collapsed" if collapsed else "none",
             arm["label"],
-            arm["certainty"]["grade"] + reasons,
+            arm["certainty"]["grade"] + "; ".join(arm["certainty"]["reasons"]),
         ]
     assert {arm["label"] for arm in found["arms"]} >= {"collapses"}
-    answers = page.answers
-    assert answers == [[row["question"], row["answer"].replace(chr(8239), " ")] for row in found["answers"]]
+    rows = [{key: text.replace(chr(8239), " ") for key, text in row.items()} for row in found["answers"]]
+    assert page.answers[:6] == [[row["question"], row["brief"]] for row in rows]
+    for row in rows:
+        assert row["answer"] in page.sections[row["evidence"]]
 
 
 def test_effects_overall_and_in_cells_are_the_contrasts(page: Page) -> None:
@@ -241,7 +242,7 @@ def test_effects_overall_and_in_cells_are_the_contrasts(page: Page) -> None:
         told = page.words[key]
         for row in on("pp", page.read(name)):
             where = f", {page.cell(row['cell'])}" if name == "simple_effects" else ""
-            expected = f"{page.arm(row['level'])}{where}: {points(row['estimate'])} pp, interval {between(row, points)}"
+            expected = f"{page.arm(row['level'])}{where}: {points(row['estimate'])} pp ({between(row, points)})"
             assert re.search(rf"(^|[.;] ){re.escape(expected)}[;.]", told), expected
 
 
@@ -277,10 +278,7 @@ def test_choices_are_those_of_the_tuned_comparison(page: Page) -> None:
     ]
     assert page.rows("choices") == expected
     for row in on("pp", found["contrasts"]):
-        assert (
-            f"{page.arm(row['level'])}: {points(row['estimate'])} pp, interval {between(row, points)}"
-            in page.words["tuned"]
-        )
+        assert f"{page.arm(row['level'])}: {points(row['estimate'])} pp ({between(row, points)})" in page.words["tuned"]
 
 
 def test_luck_is_that_of_its_file(page: Page) -> None:
@@ -299,9 +297,9 @@ def test_luck_is_that_of_its_file(page: Page) -> None:
                 f"{row['seeds_enough']['grid']:,}",
             ]
         )
-        for chance in row["wrong_way"]:
-            told = f"{page.arm(row['level'])}, {chance['runs']} runs of each: {percent(chance['model'])}"
-            assert f"{told} ({between(chance, percent, 'lowest', 'highest')})" in page.words["wrong-way"]
+        (chance,) = (chance for chance in row["wrong_way"] if chance["runs"] == 1)
+        told = f"{page.arm(row['level'])}: {percent(chance['model'])}"
+        assert f"{told} ({between(chance, percent, 'lowest', 'highest')})" in page.words["wrong-way"]
     assert page.rows("luck") == expected
     for arm in found["best_of_k"]["arms"]:
         for k in (1, found["best_of_k"]["runs"]):
@@ -382,14 +380,8 @@ def test_the_mixed_model_and_the_ranks_are_those_of_their_files(page: Page) -> N
         for row in found["contrasts"]
     ]
     assert page.rows("mixed") == contrasts
-    ends = [
-        [
-            page.term(row["term"]),
-            *("0" if row[end] == 0 else significant(row[end]) for end in ("sd", "sd_low", "sd_high")),
-        ]
-        for row in found["variance_intervals"]
-    ]
-    assert page.rows("components") == [[term, sd, f"{low} to {high}"] for term, sd, low, high in ends]
+    spread = [f"{page.term(row['term'])} {fixed(row['sd'], 2)}" for row in found["components"]]
+    assert f"random terms: {', '.join(spread)}." in page.captions["mixed"]
     found = page.read("ranks")
     ranks = sorted(found["arms"], key=lambda arm: arm["mean_rank"])
     assert page.rows("ranks") == [[page.arm(arm["level"]), fixed(arm["mean_rank"], 2)] for arm in ranks]

@@ -26,20 +26,16 @@ def error_axis(percent: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def accuracy_axis(low: float, high: float) -> dict[str, Any]:
-    """Scale and axis for accuracies in per cent, evenly spaced."""
-    label = "format(datum.value, '~r') + '\u202f%'"
-    return {
-        "scale": alt.Scale(domain=[low, high], nice=False, clamp=True),
-        "axis": _axis(labelExpr=label, tickCount=5, grid=True),
-    }
-
-
 def value_axis(low: float, high: float) -> dict[str, Any]:
     """Scale and axis for a number in a unit of its own, evenly spaced."""
     room = 0.04 * (high - low) or 0.04 * abs(high) or 1.0
     scale = alt.Scale(domain=[low - room, high + room], nice=False, clamp=True)
     return {"scale": scale, "axis": _axis(tickCount=5, grid=True)}
+
+
+def spread_axis(low: float, high: float) -> dict[str, Any]:
+    """Scale and axis for a number in a unit of its own: logarithmic where it spans a factor of 10 or more."""
+    return positive_axis(low, high) if 0 < low < high / 10 else value_axis(low, high)
 
 
 def ratio_axis(low: float, high: float, *, most: int = 7) -> dict[str, Any]:
@@ -61,22 +57,19 @@ def positive_axis(low: float, high: float) -> dict[str, Any]:
     }
 
 
-def panel_axis(ratios: bool, **look: Any) -> dict[str, Any]:
-    """Scale and axis of an effect for a panel with a range of its own: of differences, or of odds ratios of errors, on
-    a log scale with the better ones to the right."""
-    if not ratios:
-        return {"scale": alt.Scale(zero=False, nice=False, padding=10), "axis": signed_axis(**look)}
-    return {
-        "scale": alt.Scale(type="log", reverse=True, nice=False, padding=10),
-        "axis": alt.Axis(
-            labelExpr=RATIO,
-            labelOverlap="greedy",
-            labelSeparation=14,
-            grid=False,
-            ticks=False,
-            **({"labelBound": True} | look),
-        ),
-    }
+def effect_axis(ends: Sequence[float], unit: float) -> dict[str, Any]:
+    """Scale and axis for differences of which all are seen: a collapse beside a gain of a tenth of a point.
+
+    The scale is linear up to `unit`, and where the largest is more than a dozen of it, logarithmic beyond it.
+    """
+    low, high = min([*ends, -1.7 * unit]), max([*ends, 1.7 * unit])
+    if max(-low, high) <= 12 * unit:
+        room = 0.06 * (high - low)
+        return {"scale": alt.Scale(domain=[low - room, high + room], nice=False), "axis": signed_axis()}
+    sizes = [10.0**e for e in range(math.ceil(math.log10(unit)), math.ceil(math.log10(max(-low, high))) + 1)]
+    ticks = [0.0, *(sign * size for size in sizes for sign in (-1, 1) if low <= sign * size <= high)]
+    scale = alt.Scale(type="symlog", constant=unit, domain=[1.3 * low, 1.3 * high], nice=False)
+    return {"scale": scale, "axis": signed_axis(values=sorted(ticks), grid=True)}
 
 
 def signed_axis(**look: Any) -> alt.Axis:

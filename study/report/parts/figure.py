@@ -1,45 +1,45 @@
-"""What a figure is, and how its panels are laid out. Charts map and scale results; they compute no statistic."""
+"""What a figure is, and how its plots stand in a width. Charts map and scale results; they compute no statistic."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import altair as alt
 import pandas as pd
 
 GAP = 28
 """Pixels between small multiples."""
+WIDE, NARROW = 820, 340
+"""The widths in pixels that a figure is drawn at: for a screen or a sheet of paper, and for a phone."""
 
-HIGHLIGHT, ROOM, STILL = "highlight", "room", "still"
-LIT = f"{HIGHLIGHT} === null || datum.block === {HIGHLIGHT}"
-DRAWING = ("at", "from", "to", "drawn", "place", "lane", "state", "words", "short", "kind", "zoomed", "zoomed_state")
+ROOM = "room"
+"""The parameter that holds what is left of a row's width for its label, in pixels."""
+DRAWING = ("from", "to", "lane", "state", "words", "short", "kind")
 """Columns that only say how to draw; they are left out of downloads."""
 
+Spec = dict[str, Any]
+
 
 @dataclass(frozen=True)
-class Panel:
-    """One chart. `title` stands above it when a figure has more than one.
+class Plot:
+    """A Vega-Lite specification without data and without widths.
 
     Attributes:
-        steps: how its plots stand in a given width: the first of them whose `from` is no wider has so many `columns`;
-            a plot is (width - `taken`) / `columns` pixels wide, rounded down.
-        printed: its width in pixels in a picture.
-        widest: the width in pixels beyond which it does not grow, 0 for none.
+        columns: the most small multiples that stand side by side.
+        narrowest: the width in pixels below which one would rather wrap.
+        axis: the width in pixels that a small multiple's own y axis takes.
+        reserve: the width in pixels that the words at the right of a row take from its label.
+        wide: its width where there is room.
+        longest: the length of the longest entry of its legend, 0 without a legend.
     """
 
-    spec: dict[str, Any]
-    title: str
-    steps: tuple[Mapping[str, int], ...]
-    printed: int
-    widest: int
-
-
-@dataclass(frozen=True)
-class Legend:
-    """One entry: words and the position of its colour and shape; `plain` for a shape in the text's colour."""
-
-    label: str
-    position: int
-    plain: bool = False
+    spec: Spec
+    columns: int
+    narrowest: int
+    axis: int
+    reserve: int
+    wide: int
+    longest: int
 
 
 @dataclass(frozen=True)
@@ -50,51 +50,42 @@ class Figure:
         key: its name in file names and anchors.
         caption: what is drawn and how to read it.
         alternative: what it shows, with the numbers, for readers who do not see it.
-        variants: the panels to draw, by the name of the view; a switch appears if there is more than one.
-        data: the datasets that the panels read, by name.
+        data: the datasets that the plot reads, by name.
         download: the dataset that is offered as CSV; the first one if it is not named.
-        legend: what stands above the panels; a saved picture has a legend of its own.
-        blocks: whether a highlighted block shows in it.
+        follows: whether its marks can be followed by block.
     """
 
     key: str
     title: str
     caption: str
     alternative: str
-    variants: Mapping[str, tuple[Panel, ...]]
+    plot: Plot
     data: Mapping[str, pd.DataFrame]
     download: str = ""
-    legend: tuple[Legend, ...] = ()
-    legend_title: str = ""
-    blocks: bool = False
+    follows: bool = False
 
     @property
     def csv(self) -> str:
-        """The name of the dataset that is offered as CSV."""
-        return self.download or next(iter(self.data))
+        """What it shows as CSV, without the columns that only say how to draw."""
+        table = self.data[self.download or next(iter(self.data))]
+        return table.drop(columns=[name for name in DRAWING if name in table]).to_csv(index=False)
 
 
-def panel(chart: Any, title: str = "", *, legend: str = "", reserve: int = 0, widest: int = 0) -> Panel:
-    """One plot, as wide as the page.
-
-    Args:
-        legend: the field of the picture's legend.
-        reserve: the width in pixels that the words at the right of a row take from its label.
-    """
-    spec = _specification(chart, "width", legend, reserve)
-    return Panel(spec, title, ({"from": 0, "columns": 1, "taken": 14},), 560, widest)
+def panel(chart: Any, *, legend: str = "", axis: int = 0, reserve: int = 0, wide: int = 560) -> Plot:
+    """One plot. `legend` is the field that has a legend; for the others see `Plot`."""
+    spec, longest = _specification(chart, legend)
+    return Plot(spec, 1, 0, axis, reserve, wide, longest)
 
 
-def grid(chart: Any, columns: int, narrowest: int, *, legend: str = "", axis: int = 0, reserve: int = 0) -> Panel:
-    """Small multiples of `study.report.parts.marks.small_multiples`, which wrap in a narrow page.
+def beside(left: Any, right: Any, *, reserve: int, wide: int) -> Plot:
+    """Two plots of the same rows side by side; where there is little room, one below the other."""
+    spec, _ = _specification(alt.hconcat(left, right, spacing=GAP).resolve_scale(shape="independent"), "")
+    return Plot(spec, 2, 260, 0, reserve, wide, 0)
 
-    Args:
-        columns: the most that stand side by side.
-        narrowest: the width in pixels below which one would rather wrap.
-        legend, reserve: see `panel`.
-        axis: the width in pixels that a small multiple's own y axis takes.
-    """
-    spec = _specification(chart, "child_width", legend, reserve)
+
+def grid(chart: Any, columns: int, narrowest: int, *, legend: str = "", axis: int = 0, reserve: int = 0) -> Plot:
+    """Small multiples of `study.report.parts.marks.small_multiples`; see `panel` and `Plot`."""
+    spec, longest = _specification(chart, legend)
     headings = spec["facet"]["sort"]
     # A heading that is too long for its plot goes on several lines, of so many characters.
     most = "max(8, floor(child_width / 8))"
@@ -103,48 +94,44 @@ def grid(chart: Any, columns: int, narrowest: int, *, legend: str = "", axis: in
     fits = f"{max(map(len, headings), default=0)} <= {most}"
     header = {"labelLimit": {"expr": "child_width"}, "labelExpr": f"{fits} ? (datum.label) : {lines}"}
     spec["facet"] |= {"header": header}
-    steps = [
-        {"from": count * narrowest + gaps if count > 1 else 0, "columns": count, "taken": gaps + count * axis}
-        for count in range(min(columns, len(headings)), 0, -1)
-        for gaps in [16 + (count - 1) * GAP]
-    ]
-    return Panel(spec, "", tuple(steps), 960 if len(headings) > 1 else 560, 0)
+    wide = WIDE if len(headings) > 1 else 560
+    return Plot(spec, min(columns, len(headings)), narrowest, axis, reserve, wide, longest)
 
 
-def laid_out(panel: Panel, width: int) -> dict[str, Any]:
-    """The specification at a width in pixels; the page's script does the like."""
-    step = next(step for step in panel.steps if width >= step["from"])
-    inner = (width - step["taken"]) // step["columns"]
-    if "facet" not in panel.spec:
-        return panel.spec | {"width": inner}
-    return panel.spec | {"columns": step["columns"], "spec": panel.spec["spec"] | {"width": inner}}
+def laid_out(plot: Plot, width: int) -> Spec:
+    """The specification at a width in pixels."""
+    for columns in range(plot.columns, 0, -1):
+        taken = 16 + (columns - 1) * GAP
+        if columns == 1 or width >= columns * plot.narrowest + taken:
+            break
+    inner = (width - taken - columns * plot.axis) // columns
+    narrow = inner < 330
+    room = max(inner // 2, inner - (min(plot.reserve, 80) if narrow else plot.reserve))
+    params = [{"name": "narrow", "value": narrow}, {"name": "alone", "value": columns == 1}]
+    spec = plot.spec | {"params": [*params, {"name": ROOM, "value": room}]}
+    if "facet" in spec:
+        return spec | {"columns": columns, "spec": spec["spec"] | {"width": inner}}
+    if "hconcat" in spec:
+        rows = [one | {"width": inner} for one in spec.pop("hconcat")]
+        return spec | {"hconcat" if columns > 1 else "vconcat": rows}
+    return spec | {"width": inner}
 
 
-def _specification(chart: Any, width: str, legend: str, reserve: int) -> dict[str, Any]:
-    """The chart's, free of Altair's own configuration, with what every chart can be told."""
-    spec: dict[str, Any] = chart.to_dict(validate=False)
+def _specification(chart: Any, legend: str) -> tuple[Spec, int]:
+    """The chart's, free of Altair's own configuration, and the length of its legend's longest entry."""
+    spec: Spec = chart.to_dict(validate=False)
     spec.pop("config", None)
-    kept = f"{width} - (narrow ? {min(reserve, 80)} : {reserve})"
-    spec["params"] = [
-        {"name": HIGHLIGHT, "value": None},
-        # A picture is still: nothing in it answers to a pointer.
-        {"name": STILL, "value": False},
-        {"name": "narrow", "expr": f"{width} < 400"},
-        # What is left for a row's label.
-        {"name": ROOM, "expr": f"max(0.5 * {width}, {kept})"},
-    ]
-    if legend:
-        _let_legend(spec, legend)
-    return spec
+    return spec, _let_legend(spec, legend) if legend else 0
 
 
-def _let_legend(part: Any, field: str) -> None:
-    """Leave the legend of `field` to the configuration: the page has none, a picture has one."""
+def _let_legend(part: Any, field: str) -> int:
+    """Leave the legend of `field` to the configuration, which no other field has; the length of its longest entry."""
     if isinstance(part, list):
-        for item in part:
-            _let_legend(item, field)
-    elif isinstance(part, dict):
-        if part.get("field") == field and part.get("legend", "") is None:
-            del part["legend"]
-        for value in part.values():
-            _let_legend(value, field)
+        return max((_let_legend(item, field) for item in part), default=0)
+    if not isinstance(part, dict):
+        return 0
+    longest = 0
+    if part.get("field") == field and part.get("legend", "") is None:
+        del part["legend"]
+        longest = max(map(len, part["scale"]["domain"]), default=0)
+    return max([longest, *(_let_legend(value, field) for value in part.values())])

@@ -1,10 +1,7 @@
 """Words for arms and cells, and their order on the page."""
 
-from collections.abc import Container, Sequence
-
 import pandas as pd
 
-from study.report.parts.figure import Legend
 from study.report.parts.table import Column
 from study.report.results import Results
 
@@ -28,15 +25,6 @@ def arms_of(results: Results, table: pd.DataFrame) -> list[str]:
 def arm_column(results: Results) -> Column:
     """The first column of a table with a row an arm."""
     return Column(results.focus.title.capitalize(), lambda row: results.arm(row["level"]), words=True)
-
-
-def arm_legend(results: Results, labels: Container[str]) -> tuple[Legend, ...]:
-    """Legend entries of the arms among `labels`."""
-    return tuple(Legend(label, i) for i, label in enumerate(ordered_labels(results)) if label in labels)
-
-
-def plain_legend(labels: Sequence[str]) -> tuple[Legend, ...]:
-    return tuple(Legend(label, position, plain=True) for position, label in enumerate(labels))
 
 
 def cell_order(results: Results, present: pd.Series) -> list[str]:

@@ -1,10 +1,13 @@
 """Pieces that charts are made of: an arm's colour and shape, rows that carry their own words, small multiples."""
 
+import json
 from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
+import pandas as pd
 
+from study.report.parts.axes import effect_axis
 from study.report.parts.figure import ROOM
 from study.report.parts.labels import ordered_labels
 from study.report.results import Results
@@ -26,9 +29,16 @@ def plain_shape(field_name: str, domain: Sequence[str]) -> alt.Shape:
     return alt.Shape(f"{field_name}:N", scale=alt.Scale(domain=list(domain)), legend=None)
 
 
-def tooltip(fields: dict[str, str]) -> list[alt.Tooltip]:
-    """The words for each field, in order."""
-    return [alt.Tooltip(name, title=words) for name, words in fields.items()]
+def state_shape() -> alt.Shape:
+    """A dot for a run that finished, a cross for one that diverged."""
+    scale = alt.Scale(domain=["ok", "diverged"], range=["circle", "cross"])
+    return alt.Shape("state:N", scale=scale, legend=None)
+
+
+def told(fields: dict[str, str]) -> Any:
+    """What a mark is, for a pointer: the words for each field, in order."""
+    parts = (f"{json.dumps(f'{words}: ')} + datum[{json.dumps(name.split(':')[0])}]" for name, words in fields.items())
+    return alt.value(alt.expr("'tip|' + " + " + '; ' + ".join(parts)))
 
 
 def dots(chart: alt.Chart, size: int, **look: Any) -> alt.Chart:
@@ -37,13 +47,18 @@ def dots(chart: alt.Chart, size: int, **look: Any) -> alt.Chart:
 
 def row(field_name: str, order: Sequence[str]) -> alt.Y:
     """A row a value of `field_name`, in the given order, without an axis."""
-    return alt.Y(f"{field_name}:N", sort=list(order), axis=None, scale=alt.Scale(paddingInner=0, paddingOuter=0))
+    scale = alt.Scale(domain=list(order), paddingInner=0, paddingOuter=0)
+    return alt.Y(f"{field_name}:N", sort=None, axis=None, scale=scale)
 
 
-def row_labels(order: Sequence[str], dy: float, field_name: str = "arm", dx: float = 0) -> list[alt.Chart]:
-    """Each row's name, written in the plot above the row's marks, so that no width is lost to an axis."""
-    base = alt.Chart(alt.InlineData(values=[{field_name: label} for label in order])).encode(
-        x=alt.value(0), y=row(field_name, order), text=alt.Text(f"{field_name}:N")
+def row_labels(
+    order: Sequence[str], dy: float, field_name: str = "arm", dx: float = 0, shown: str = "true"
+) -> list[alt.Chart]:
+    """Each row's name, written in the plot above the row's marks, so that no width is lost to an axis, where the
+    expression `shown` holds."""
+    data = alt.InlineData(values=[{field_name: label} for label in order])
+    base = (
+        alt.Chart(data).transform_filter(shown).encode(x=alt.value(0), y=row(field_name, order), text=f"{field_name}:N")
     )
     return _haloed(base, align="left", dx=dx, dy=dy, limit=alt.expr(ROOM))
 
@@ -59,18 +74,36 @@ def row_words(data: Any, order: Sequence[str], dy: float, field_name: str = "arm
 
 
 def interval_rows(
-    results: Results, data: str, order: Sequence[str], x: alt.X, ends: tuple[str, str], tips: dict[str, str]
+    results: Results, data: Any, order: Sequence[str], x: alt.X, tips: dict[str, str], named: bool = True
 ) -> list[alt.Chart]:
-    """A row an arm: its name, its numbers in words, a bar from one end to the other, and its estimate at `x`."""
-    base, y, colour = alt.Chart(alt.NamedData(data)), row("arm", order), arm_colour(results)
-    bars = base.mark_rule(strokeWidth=3, yOffset=MARK, strokeCap="round")
+    """A row an arm: its name, its numbers in words, a bar from `low` to `high`, and its estimate at `x`. Without
+    `named` the rows have names only where they stand alone."""
+    base, y, colour = alt.Chart(data), row("arm", order), arm_colour(results)
+    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, yOffset=MARK, strokeCap="round")
     points = dots(base, 110, yOffset=MARK)
     return [
-        bars.encode(x=alt.X(f"{ends[0]}:Q"), x2=f"{ends[1]}:Q", y=y, color=colour),
-        points.encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip(tips)),
-        *row_labels(order, -MARK),
-        *row_words(alt.NamedData(data), order, -MARK),
+        bars.encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour),
+        points.encode(x=x, y=y, color=colour, shape=arm_shape(results), description=told(tips)),
+        *row_labels(order, -MARK, shown="true" if named else "alone"),
+        *row_words(data, order, -MARK),
     ]
+
+
+def effect_rows(
+    results: Results, frame: pd.DataFrame, data: Any, order: Sequence[str], title: str, named: bool = True
+) -> alt.LayerChart:
+    """Rows of `study.report.parts.frames.differences`, with the margin as a band."""
+    reach = frame[["low", "high"]].abs().max(axis=1).fillna(frame["difference"].abs())
+    ends = [float(value) for name in ("difference", "low", "high") for value in frame[name].dropna()]
+    look = effect_axis(ends, results.margin or float(reach.min()) or 1.0)
+    x = alt.X("difference:Q", title=title, **look)
+    cell = {"cell:N": "cell"} if frame["cell"].nunique() > 1 else {}
+    tips = {"arm:N": results.focus.title, **cell, "words:N": "difference (interval)", "label:N": "conclusion"}
+    layers: list[Any] = []
+    if results.margin:
+        band = alt.Chart(alt.InlineData(values=[{"at": -results.margin, "end": results.margin}]))
+        layers.append(band.mark_rect(style="band").encode(x=alt.X("at:Q", **look), x2="end:Q"))
+    return alt.layer(*layers, vertical(0.0), *interval_rows(results, data, order, x, tips, named))
 
 
 def vertical(at: float) -> alt.Chart:
@@ -93,7 +126,7 @@ def path_layers(
         band.encode(x=x, y=alt.Y(f"{ends[0]}:Q"), y2=f"{ends[1]}:Q", color=colour),
         horizontal(none),
         alt.Chart().mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
-        dots(alt.Chart(), size).encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip(tips)),
+        dots(alt.Chart(), size).encode(x=x, y=y, color=colour, shape=arm_shape(results), description=told(tips)),
     ]
 
 

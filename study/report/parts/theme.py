@@ -1,6 +1,5 @@
 """Colours, shapes and the look of every chart: one palette for the page, light and dark, and for exported pictures."""
 
-from collections.abc import Callable
 from typing import Any
 
 from study.report.parts.figure import GAP
@@ -37,8 +36,8 @@ SERIES = tuple(name for name in LIGHT if name.startswith("series-"))
 HEXAGON = "M0,-1L0.87,-0.5L0.87,0.5L0,1L-0.87,0.5L-0.87,-0.5Z"
 BAR = "M-0.5,-1L0.5,-1L0.5,1L-0.5,1Z"
 SHAPES = ("circle", "square", "diamond", "triangle-up", "cross", "triangle-down", HEXAGON, BAR)
-PAGE_FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
-EXPORT_FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+"""Fonts as wide as those that measure the words when a figure is drawn."""
 SCALE = 2.25
 """A PNG's pixels for each of the picture's: a grid has 300 dots an inch on the 18 cm of a journal's two columns."""
 
@@ -51,16 +50,29 @@ def stylesheet() -> str:
     )
 
 
-def page_config() -> dict[str, Any]:
-    """Vega's configuration on the page. Colours are CSS variables, so a chart follows the page without redrawing."""
-    # Legends stand above the panels.
-    return {**_config(lambda name: f"var(--{name})", PAGE_FONT), "legend": {"disable": True}}
+def config(longest: int = 0, width: int = 0) -> dict[str, Any]:
+    """Vega's configuration. Colours are CSS variables, so a drawing follows the page.
 
-
-def export_config() -> dict[str, Any]:
-    """Vega's configuration for SVG and PNG files: the light palette, fonts that every system has."""
-    legend = {"orient": "top", "title": None, "columns": 3, "labelLimit": 0, "symbolSize": 70, "symbolOpacity": 1}
-    return {**_config(lambda name: LIGHT[name], EXPORT_FONT), "background": LIGHT["paper"], "legend": legend}
+    Args:
+        longest: the length of the longest entry of the legend.
+        width: the width in pixels that the drawing has.
+    """
+    entry = 7 * longest + 40
+    legend = {
+        "orient": "top",
+        "title": None,
+        "columns": max(1, min(4, width // entry)),
+        "labelLimit": max(width - 50, 0),
+        "labelColor": "var(--ink)",
+        "labelFontSize": 12,
+        "symbolSize": 70,
+        "symbolOpacity": 1,
+        "symbolFillColor": "var(--soft)",
+        "symbolStrokeWidth": 0,
+        "offset": 12,
+        "columnPadding": 30,
+    }
+    return _looks() | {"legend": legend}
 
 
 def swatch(position: int, plain: bool = False) -> str:
@@ -76,27 +88,28 @@ def _properties(palette: dict[str, str]) -> str:
     return "".join(f"--{name}:{value};" for name, value in palette.items())
 
 
-def _config(colour: Callable[[str], str], font: str) -> dict[str, Any]:
-    ink, soft, rule, paper = map(colour, ("ink", "soft", "rule", "paper"))
+def _looks() -> dict[str, Any]:
+    ink, soft, rule, paper = (f"var(--{name})" for name in ("ink", "soft", "rule", "paper"))
     text = {"labelColor": soft, "titleColor": ink, "labelFontSize": 12, "titleFontSize": 12}
-    lines = {"domainColor": rule, "tickColor": rule, "gridColor": colour("grid")}
+    lines = {"domainColor": rule, "tickColor": rule, "gridColor": "var(--grid)"}
     header = {"labelColor": ink, "labelFontSize": 12, "labelFontWeight": 600, "labelAnchor": "start", "labelPadding": 6}
     return {
-        "font": font,
+        "font": FONT,
         "background": "transparent",
         "padding": {"left": 2, "right": 10, "top": 4, "bottom": 2},
         "view": {"stroke": None},
         "axis": text | lines | {"titleFontWeight": "normal", "titlePadding": 8, "labelPadding": 4},
         "header": header,
         "facet": {"spacing": GAP},
-        "range": {"category": [colour(name) for name in SERIES], "symbol": list(SHAPES)},
+        "range": {"category": [f"var(--{name})" for name in SERIES], "symbol": list(SHAPES)},
         "mark": {"color": soft},
         "rule": {"color": soft},
         "text": {"fontSize": 12, "color": ink},
         "style": {
             "value": {"color": soft},
             "halo": {"color": paper, "stroke": paper, "strokeWidth": 8, "strokeJoin": "round"},
-            "band": {"color": colour("band")},
+            "faint": {"color": "var(--rule)"},
+            "band": {"color": "var(--band)"},
             "zero": {"color": soft, "strokeWidth": 1.2},
             "median": {"color": ink, "opacity": 1},
         },

@@ -17,6 +17,7 @@ from study.report.sections import (
     provenance,
     runs,
     sequential,
+    tuned,
 )
 from study.report.verdict import Verdict
 
@@ -25,11 +26,12 @@ def sections(results: Results, verdict: Verdict, explain: Explanation | None = N
     """The page after the verdict, the evidence first, without the sections that have nothing to show."""
     compared = bool(verdict.arms)
     found = [
-        effects.section(results) if compared else None,
-        interactions.section(results) if compared else None,
-        luck.section(results, verdict.fallen) if compared else None,
+        effects.section(results, verdict) if compared else runs.section(results),
+        interactions.section(results, verdict) if compared else None,
+        luck.section(results, verdict) if compared else None,
+        tuned.section(results, verdict) if compared else None,
+        planning.section(results, verdict) if compared else None,
         sequential.section(results) if compared else None,
-        runs.section(results),
         explain.section(results, verdict.fallen) if explain else None,
         collapse.section(results, compared),
         # From here on the appendix.
@@ -37,7 +39,6 @@ def sections(results: Results, verdict: Verdict, explain: Explanation | None = N
         epochs.section(results, compared),
         methods_compared.section(results) if compared else None,
         checks.section(results) if compared else None,
-        planning.section(results) if compared else None,
         methods.section(results, explain.methods(results) if explain else ()),
         provenance.section(results),
     ]

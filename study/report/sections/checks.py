@@ -8,8 +8,8 @@ import pandas as pd
 from study.report.format import THIN, listing, number, optional, p_value, significant
 from study.report.parts.axes import signed_axis
 from study.report.parts.figure import Figure, grid
-from study.report.parts.labels import arm_column, arms_of, plain_legend
-from study.report.parts.marks import arm_colour, plain_shape, small_multiples, tooltip
+from study.report.parts.labels import arm_column, arms_of
+from study.report.parts.marks import arm_colour, plain_shape, small_multiples, told
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results
@@ -84,7 +84,7 @@ def quantiles(results: Results) -> Figure | None:
             "the line they agree. The contrasts rest on means over blocks, which are closer to normal than single runs."
         ),
         alternative="; ".join(words) + ".",
-        variants={"": (grid(chart, 5, 170, axis=46),)},
+        plot=grid(chart, 5, 170, axis=46),
         data={"quantiles": frame},
     )
 
@@ -114,7 +114,7 @@ def influence(results: Results) -> Figure | None:
             y=alt.Y("left_out:N", sort=shown, axis=None),
             color=arm_colour(results),
             shape=plain_shape("left_out", shown),
-            tooltip=tooltip(tips),
+            description=told(tips),
         )
     )
     layers = alt.layer(points).properties(height=70)
@@ -127,9 +127,8 @@ def influence(results: Results) -> Figure | None:
         title=f"Does it hang on one {results.block}, or on one cell?",
         caption=f"The contrast again without each {results.block} (upper row) and each cell (lower row) in turn.",
         alternative=f"Lowest to highest when one is left out. {'; '.join(ends)}.",
-        variants={"": (grid(chart, 2, 260, legend="left_out"),)},
+        plot=grid(chart, 2, 260, legend="left_out"),
         data={"influence": frame},
-        legend=plain_legend(shown),
     )
 
 

@@ -48,14 +48,14 @@ def rates(results: Results, found: Row) -> Figure | None:
     x = alt.X("rate:Q", title="Collapsed runs, per cent of all", scale=scale, axis=axis)
     numbers = {"words:N": "collapsed", "interval:N": "interval", "diverged:Q": "of these diverged"}
     tips = {"arm:N": results.focus.title} | numbers
-    chart = alt.layer(*interval_rows(results, "collapse", arms_of(results, frame), x, ("low", "high"), tips))
+    chart = alt.layer(*interval_rows(results, alt.NamedData("collapse"), arms_of(results, frame), x, tips))
     words = [f"{r.arm}: {r.words} runs collapsed, interval {r.interval}" for r in frame.itertuples()]
     return Figure(
         key="collapse",
         title="How often runs collapse",
         caption="Share of runs that collapsed or diverged, with exact intervals (Clopper and Pearson).",
         alternative="; ".join(words) + ".",
-        variants={"": (panel(chart.properties(height=alt.Step(ROW_HEIGHT)), reserve=110, widest=640),)},
+        plot=panel(chart.properties(height=alt.Step(ROW_HEIGHT)), reserve=110, wide=640),
         data={"collapse": frame},
     )
 

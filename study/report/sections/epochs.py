@@ -1,16 +1,13 @@
-"""Over the epochs: the median run of each cell, the band that holds most runs, a highlighted block's own lines, and the
-difference from the control after each epoch."""
-
-from typing import Any
+"""Over the epochs: the median run of each cell, the band that holds most runs, and the difference from the control."""
 
 import altair as alt
 import pandas as pd
 
 from study.report.format import THIN, sentence, span, with_bounds
 from study.report.parts import axes, marks
-from study.report.parts.figure import HIGHLIGHT, STILL, Figure, Panel, grid
-from study.report.parts.frames import differences, outcomes
-from study.report.parts.labels import arm_legend, arms_of, cell_order, columns
+from study.report.parts.figure import Figure, Plot, grid
+from study.report.parts.frames import differences
+from study.report.parts.labels import arms_of, cell_order, columns
 from study.report.parts.section import Section, made
 from study.report.results import Results, known
 
@@ -28,23 +25,18 @@ def learning_curves(results: Results) -> Figure | None:
     bands = _bands(results)
     if bands.empty:
         return None
-    lines = _lines(results)
     last = int(bands["epoch"].max())
     ends = [f"{r.arm}, {r.cell}: {r.words}" for r in bands[bands["epoch"] == last].itertuples()]
-    single = "" if lines.empty else f" Point at the plot, or choose a {results.block}, to see single runs, dashed."
     return Figure(
         key="curves",
         title="Learning curves",
         caption=(
             f"{sentence(_name(results))} after each epoch. Lines are medians over runs; the bands hold the middle "
-            f"80{THIN}% of the runs at each epoch.{single}"
+            f"80{THIN}% of the runs at each epoch."
         ),
         alternative=f"Median {_name(results)} and the middle 80 % after epoch {last}. {'; '.join(ends)}.",
-        variants=_views(results, bands, lines),
-        data={"curves": pd.concat([bands, lines], ignore_index=True), "curve_bands": bands},
-        download="curve_bands",
-        legend=arm_legend(results, arms_of(results, bands)),
-        blocks=not lines.empty,
+        plot=_plot(results, bands),
+        data={"curves": bands},
     )
 
 
@@ -70,7 +62,7 @@ def difference_by_epoch(results: Results) -> Figure | None:
             "once; the line at 0 is no difference. Every panel has its own vertical scale."
         ),
         alternative=f"Differences after epoch {last}: {'; '.join(words)}.",
-        variants={"": (grid(chart, 4, 200, axis=58),)},
+        plot=grid(chart, 4, 200, axis=58),
         data={"by_epoch": frame},
     )
 
@@ -86,7 +78,6 @@ def _bands(results: Results) -> pd.DataFrame:
             "outcome_low": row["q10"],
             "outcome_high": row["q90"],
             "words": with_bounds(show(row["median"]), span(row["q10"], row["q90"], show)),
-            "kind": "band",
         }
         for row in results.lists["curves"]
     )
@@ -95,15 +86,6 @@ def _bands(results: Results) -> pd.DataFrame:
         for error, outcome in (("error", "outcome"), ("error_low", "outcome_high"), ("error_high", "outcome_low")):
             frame[error] = axes.error_of(frame[outcome], trials)
     return frame
-
-
-def _lines(results: Results) -> pd.DataFrame:
-    table, names = results.curves, _columns(results)
-    if table is None or results.block not in table or not {*names} <= set(table):
-        return pd.DataFrame()
-    blocks = table[results.block].astype(str)
-    lines = outcomes(results, table, names).assign(block=blocks, epoch=table["epoch"], kind="run")
-    return lines.dropna(subset=["outcome"])
 
 
 def _columns(results: Results) -> tuple[str, ...]:
@@ -125,45 +107,21 @@ def _name(results: Results) -> str:
     return f"validation {name.removeprefix('test ').removeprefix('validation ')}"
 
 
-def _views(results: Results, bands: pd.DataFrame, lines: pd.DataFrame) -> dict[str, tuple[Panel, ...]]:
-    """The axes to switch between."""
-    low, high = float(bands["outcome_low"].min()), float(bands["outcome_high"].max())
-    if results.counts:
-        errors = axes.error_axis([bands["error_low"].min(), bands["error_high"].max()])
-        even = axes.accuracy_axis(max(0.0, low - 1), min(100.0, high + 1))
-        views = {
-            "Spaced by log error": _panel(results, bands, "error", errors),
-            "Evenly spaced": _panel(results, bands, "outcome", even),
-        }
-    else:
-        views = {"Evenly spaced": _panel(results, bands, "outcome", axes.value_axis(low, high))}
-        if low > 0 and (lines.empty or (lines["outcome"] > 0).all()):
-            views["Spaced by logarithm"] = _panel(results, bands, "outcome", axes.positive_axis(low, high))
-    return {name: (panel,) for name, panel in views.items()}
-
-
-def _panel(results: Results, bands: pd.DataFrame, field: str, look: dict[str, Any]) -> Panel:
-    look["scale"].clamp = False
+def _plot(results: Results, bands: pd.DataFrame) -> Plot:
+    field = "error" if results.counts else "outcome"
+    ends = [bands[f"{field}_low"].min(), bands[f"{field}_high"].max()]
+    look = axes.error_axis(ends) if results.counts else axes.spread_axis(*ends)
     colour, x = marks.arm_colour(results), axes.epochs(int(bands["epoch"].max()))
-    y = alt.Y(f"{field}:Q", title=sentence(_name(results)) if results.counts else results.response.title, **look)
+    title = f"{sentence(_name(results))}, log error" if results.counts else results.response.title
+    y = alt.Y(f"{field}:Q", title=title, **look)
     tips = {"arm:N": results.focus.title, "epoch:Q": "epoch", "words:N": "median (middle 80 %)"}
-    middle = alt.Chart().transform_filter("datum.kind === 'band'")
-    area = middle.mark_area(opacity=0.16).encode(x=x, y=alt.Y(f"{field}_low:Q"), y2=f"{field}_high:Q", color=colour)
-    dots = marks.dots(middle, 34).encode(
-        x=x, y=y, color=colour, shape=marks.arm_shape(results), tooltip=marks.tooltip(tips)
-    )
-    mine = alt.Chart().transform_filter(f"datum.kind === 'run' && datum.block === {HIGHLIGHT}")
-    single = mine.mark_line(strokeWidth=1.5, strokeDash=[4, 2], clip=True)
-    # Unseen until the pointer meets them: the page then highlights their block in this figure. Above the dashed lines,
-    # which would take the pointer from them.
-    runs = alt.Chart().transform_filter(f"datum.kind === 'run' && !{STILL}")
-    unseen = runs.mark_line(strokeWidth=5, opacity=0, clip=True, aria=False)
+    area = alt.Chart().mark_area(opacity=0.16)
     layers = alt.layer(
-        area,
-        middle.mark_line(strokeWidth=2, clip=True).encode(x=x, y=y, color=colour),
-        single.encode(x=x, y=alt.Y(f"{field}:Q"), color=colour, detail="block:N"),
-        unseen.encode(x=x, y=alt.Y(f"{field}:Q"), detail=["block:N", "arm:N"]),
-        dots,
+        area.encode(x=x, y=alt.Y(f"{field}_low:Q"), y2=f"{field}_high:Q", color=colour),
+        alt.Chart().mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
+        marks.dots(alt.Chart(), 34).encode(
+            x=x, y=y, color=colour, shape=marks.arm_shape(results), description=marks.told(tips)
+        ),
     ).properties(height=HEIGHT)
     chart = marks.small_multiples(layers, "cell", cell_order(results, bands["cell"]), "curves")
     return grid(chart, columns(results), 230, legend="arm", axis=58)

@@ -4,23 +4,25 @@ import altair as alt
 import pandas as pd
 
 from study.report.format import degrees, number, optional, p_value, sentence, significant
-from study.report.parts.axes import signed_axis, upright
+from study.report.parts.axes import effect_axis
 from study.report.parts.figure import Figure, grid
 from study.report.parts.frames import differences
-from study.report.parts.labels import arm_column, arms_of, plain_legend
-from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, tooltip
+from study.report.parts.labels import arm_column, arms_of
+from study.report.parts.marks import arm_colour, dots, horizontal, plain_shape, small_multiples, told
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Factor, Results, Row, known
+from study.report.verdict import Verdict
 from study.words import level_key
 
-HEIGHT = 200
+HEIGHT = 170
 DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 
 
-def section(results: Results) -> Section | None:
+def section(results: Results, verdict: Verdict) -> Section | None:
     items = (*(against(results, factor) for factor in results.others), changes(results), anova(results))
-    return made("interactions", "Does it depend on the other factors?", items)
+    text = [verdict.answer("depends")]
+    return made("interactions", "Does it depend on the other factors?", items, text) if results.others else None
 
 
 def against(results: Results, factor: Factor) -> Figure | None:
@@ -40,7 +42,9 @@ def against(results: Results, factor: Factor) -> Figure | None:
         scale=alt.Scale(paddingInner=0.3, paddingOuter=0.25),
     )
     place = {"x": x, "xOffset": alt.XOffset("series:N", sort=series), "color": arm_colour(results)}
-    y = alt.Y("difference:Q", title=results.response.difference_title, axis=signed_axis(**upright(40)))
+    ends = [float(value) for name in ("difference", "low", "high") for value in frame[name].dropna()]
+    look = effect_axis(ends, results.margin or max(map(abs, ends)))
+    y = alt.Y("difference:Q", title=results.response.difference_title, **look)
     dashes = alt.Scale(domain=series, range=[DASHES[i % len(DASHES)] for i in range(len(series))])
     at = {"series:N": "at"} if several else {}
     tips = {"arm:N": results.focus.title, "level:N": factor.title, **at, "words:N": "effect (interval)"}
@@ -49,9 +53,9 @@ def against(results: Results, factor: Factor) -> Figure | None:
         horizontal(0.0),
         lines.encode(y=y, strokeDash=alt.StrokeDash("series:N", scale=dashes, legend=None), detail="series:N", **place),
         alt.Chart().mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", **place),
-        dots(alt.Chart(), 70).encode(y=y, shape=plain_shape("series", series), tooltip=tooltip(tips), **place),
+        dots(alt.Chart(), 70).encode(y=y, shape=plain_shape("series", series), description=told(tips), **place),
     ).properties(height=HEIGHT)
-    chart = small_multiples(layers, "arm", arms_of(results, frame), name, y="independent")
+    chart = small_multiples(layers, "arm", arms_of(results, frame), name)
     words = [
         f"{r.arm}, {factor.title} {r.level}{f', {r.series}' if several else ''}: {r.words}" for r in frame.itertuples()
     ]
@@ -60,13 +64,12 @@ def against(results: Results, factor: Factor) -> Figure | None:
         title=sentence(f"{results.focus.title} and {factor.title}"),
         caption=(
             f"The effect of each arm against {results.arm(results.control)}, by {factor.title}. A flat line "
-            f"means that the effect does not depend on {factor.title}. Every panel has its own vertical scale; the "
-            f"horizontal rule marks no effect, {results.response.toward('up', 'down')}."
+            f"means that the effect does not depend on {factor.title}. The horizontal rule marks no effect, "
+            f"{results.response.toward('up', 'down')}."
         ),
         alternative=f"Effect by {factor.title}. {'; '.join(words)}.",
-        variants={"": (grid(chart, 4, 200, legend="series" if several else "", axis=58),)},
+        plot=grid(chart, 4, 170, legend="series" if several else "", axis=58),
         data={name: frame},
-        legend=plain_legend(series) if several else (),
     )
 
 

@@ -1,7 +1,6 @@
-"""Was it luck? What a few runs would have shown, where the spread comes from, what picking the best run gains."""
+"""Is it luck? What a few runs would have shown, where the spread comes from, what picking the best run gains."""
 
 import math
-from collections.abc import Container, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,11 +11,11 @@ from study.report.format import THIN, number, optional, plural, sentence, share,
 from study.report.parts import marks
 from study.report.parts.axes import error_axis, error_of, positive_axis, value_axis, whole_ticks
 from study.report.parts.figure import Figure, panel
-from study.report.parts.labels import arm_column, arm_legend, arms_of, plain_legend
+from study.report.parts.labels import arm_column, arms_of
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row
-from study.words import level_key
+from study.report.verdict import Verdict
 
 HEIGHT = 230
 SPREADS = {
@@ -26,63 +25,56 @@ SPREADS = {
 }
 
 
-def section(results: Results, fallen: Container[str]) -> Section | None:
-    """The sentences leave out the levels that have `fallen`, that is, collapse."""
+def section(results: Results, verdict: Verdict) -> Section | None:
     noise = (spread(results), components(results), variance_shares(results))
-    items = (wrong_way(results), table(results), *noise, best_of_k(results))
-    text = (_risks(results, fallen), _noise(results, fallen), _enough(results, fallen))
-    return made("luck", "Was it luck?", items, text)
+    items = (checks(results), table(results), *noise, best_of_k(results))
+    return made("luck", "Is it luck?", items, [verdict.answer("luck")])
 
 
-def wrong_way(results: Results) -> Figure | None:
-    """The chance that a few runs of each arm order them wrongly."""
+def checks(results: Results) -> Figure | None:
+    """A hundred quick checks of one run each: how many put an arm and the control in the wrong order."""
     table = [
         {
             "arm": results.arm(found["level"]),
-            "runs": str(chance["runs"]),
             "chance": 100 * chance["model"],
             "low": 100 * chance["lowest"],
             "high": 100 * chance["highest"],
             "words": with_bounds(share(chance["model"]), _range(chance)),
-            "resampled": optional(chance["data"], share),
+            "short": share(chance["model"]),
         }
         for found in results.found("luck").get("contrasts", ())
         for chance in found["wrong_way"]
-        if chance["model"] is not None
+        if chance["runs"] == 1 and chance["model"] is not None
     ]
     if not table:
         return None
     frame = pd.DataFrame(table)
-    arms, control = arms_of(results, frame), results.arm(results.control)
-    runs = list(dict.fromkeys(frame["runs"]))
-    place: dict[str, Any] = {
-        "x": alt.X("runs:N", sort=runs, title="Runs of each of the two", axis=alt.Axis(labelAngle=0)),
-        "xOffset": alt.XOffset("arm:N", sort=arms),
-        "color": marks.arm_colour(results),
-    }
-    scale = alt.Scale(domain=[0, max(50.0, float(frame["high"].max(skipna=True) or 0.0))], nice=False)
-    axis = alt.Axis(tickCount=5, ticks=False)
-    y = alt.Y("chance:Q", title="Chance of the wrong order, per cent", scale=scale, axis=axis)
-    tips = {"runs:N": "runs of each", "words:N": "chance (range of cells)", "resampled:N": "among these runs"}
-    tooltip = marks.tooltip({"arm:N": results.focus.title} | tips)
-    base = alt.Chart(alt.NamedData("wrong_way"))
-    chart = alt.layer(
-        base.mark_rule(strokeWidth=2).encode(y=alt.Y("low:Q"), y2="high:Q", **place),
-        marks.dots(base, 80).encode(y=y, shape=marks.arm_shape(results), tooltip=tooltip, **place),
-    ).properties(height=HEIGHT)
-    words = [f"{r.arm}, {r.runs} runs of each: {r.words}" for r in frame.itertuples()]
+    order, control = arms_of(results, frame), results.arm(results.control)
+    hundred = frame.loc[frame.index.repeat(100), ["arm", "chance"]].assign(check=list(range(100)) * len(frame))
+    hundred["wrong"] = hundred["check"] < hundred["chance"].round()
+    x = alt.X("check:Q", axis=None, scale=alt.Scale(domain=[0, 100], nice=False))
+    one = alt.Chart(alt.NamedData("hundred")).transform_calculate(end="datum.check + 0.7")
+    y = marks.row("arm", order)
+    bars = [
+        one.transform_filter(shown)
+        .mark_bar(height=14, yOffset=marks.MARK, **look)
+        .encode(x=x, x2="end:Q", y=y, **({"color": marks.arm_colour(results)} if not look else {}))
+        for shown, look in (("datum.wrong", {}), ("!datum.wrong", {"style": "faint"}))
+    ]
+    data = alt.NamedData("wrong_way")
+    rows = alt.layer(*bars, *marks.row_labels(order, -marks.MARK), *marks.row_words(data, order, -marks.MARK))
+    words = [f"{r.arm}: {r.words}" for r in frame.itertuples()]
     return Figure(
         key="wrong-way",
-        title="How often a few runs point the wrong way",
+        title="Of a hundred quick checks, how many point the wrong way",
         caption=(
-            f"The chance that the average of so many runs of an arm and of {control}, in one cell, puts the two in the "
-            "wrong order, given the difference found in that cell. Points are averages over the cells, bars reach from "
-            f"the cell with the lowest chance to that with the highest. At 50{THIN}% a coin does as well."
+            f"A check is one run of an arm and one of {control} in one cell, with the effect found there; the strong "
+            "strokes are the checks that put the two in the wrong order, averaged over the cells (lowest to highest "
+            f"cell). At 50{THIN}% a coin does as well."
         ),
         alternative=f"Chance of the wrong order against {control}. {'; '.join(words)}.",
-        variants={"": (panel(chart, legend="arm", widest=760),)},
-        data={"wrong_way": frame},
-        legend=arm_legend(results, arms),
+        plot=panel(rows.properties(height=alt.Step(44)), reserve=150, wide=760),
+        data={"wrong_way": frame, "hundred": hundred},
     )
 
 
@@ -146,11 +138,11 @@ def variance_shares(results: Results) -> Figure | None:
     axis = alt.Axis(tickCount=5, ticks=False)
     x = alt.X("share:Q", title="Share of the variance of the runs, per cent", scale=scale, axis=axis)
     y, base = marks.row("term", order), alt.Chart(data)
-    tooltip = marks.tooltip({"term:N": "source", "words:N": "share (interval)"})
+    tips = marks.told({"term:N": "source", "words:N": "share (interval)"})
     chart = alt.layer(
         marks.vertical(0.0),
         base.mark_rule(strokeWidth=3, yOffset=7, strokeCap="round").encode(x=alt.X("low:Q"), x2="high:Q", y=y),
-        marks.dots(base, 70, yOffset=7).encode(x=x, y=y, tooltip=tooltip),
+        marks.dots(base, 70, yOffset=7).encode(x=x, y=y, description=tips),
         *marks.row_labels(order, -7, "term", dx=6),
         *marks.row_words(data, order, -7, "term"),
     ).properties(height=alt.Step(32))
@@ -163,7 +155,7 @@ def variance_shares(results: Results) -> Figure | None:
             f"{_alike(results, found)}"
         ),
         alternative="; ".join(f"{r.term}: {r.words}" for r in frame.itertuples()) + ".",
-        variants={"": (panel(chart, reserve=150, widest=760),)},
+        plot=panel(chart, reserve=150, wide=760),
         data={"variance_shares": frame},
     )
 
@@ -202,7 +194,7 @@ def spread(results: Results) -> Figure | None:
         yOffset=alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.9, 1.45])),
         color=marks.arm_colour(results),
         shape=marks.plain_shape("way", list(SPREADS)),
-        tooltip=marks.tooltip({"arm:N": results.focus.title, "way:N": "spread", "words:N": "standard deviation"}),
+        description=marks.told({"arm:N": results.focus.title, "way:N": "spread", "words:N": "standard deviation"}),
     )
     chart = alt.layer(*marks.row_labels(order, -18), points).properties(height=alt.Step(52))
     words = [f"{r.arm}, {r.way}: {r.words}" for r in frame.itertuples()]
@@ -215,9 +207,8 @@ def spread(results: Results) -> Figure | None:
             "drawn."
         ),
         alternative=f"Standard deviations. {'; '.join(words)}.",
-        variants={"": (panel(chart, legend="way", widest=760),)},
+        plot=panel(chart, legend="way", wide=760),
         data={"spread": frame},
-        legend=plain_legend(list(SPREADS)),
     )
 
 
@@ -258,11 +249,11 @@ def best_of_k(results: Results) -> Figure | None:
     else:
         look = value_axis(float(frame["best"].min()), float(frame["best"].max()))
         y = alt.Y("best:Q", title=f"{response.title}, of the best", **look)
-    tooltip = marks.tooltip({"arm:N": results.focus.title, "k:Q": "runs", "words:N": "best of them"})
+    tips = marks.told({"arm:N": results.focus.title, "k:Q": "runs", "words:N": "best of them"})
     base, colour = alt.Chart(alt.NamedData("best_of_k")), marks.arm_colour(results)
     chart = alt.layer(
         base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
-        marks.dots(base, 40).encode(x=x, y=y, color=colour, shape=marks.arm_shape(results), tooltip=tooltip),
+        marks.dots(base, 40).encode(x=x, y=y, color=colour, shape=marks.arm_shape(results), description=tips),
     ).properties(height=HEIGHT)
     ends = frame[(frame["k"] == 1) | (frame["k"] == found["runs"])]
     return Figure(
@@ -273,9 +264,8 @@ def best_of_k(results: Results) -> Figure | None:
             "arm's best of many with another's only run compares effort, not arms."
         ),
         alternative="; ".join(f"{r.arm}, best of {r.k}: {r.words}" for r in ends.itertuples()) + ".",
-        variants={"": (panel(chart, legend="arm", widest=760),)},
+        plot=panel(chart, legend="arm", axis=56, wide=760),
         data={"best_of_k": frame},
-        legend=arm_legend(results, arms_of(results, frame)),
     )
 
 
@@ -288,55 +278,6 @@ def _alike(results: Results, found: Row) -> str:
     return f" Runs of one {results.unit} are alike with an intraclass correlation of {value}, the cells' means removed."
 
 
-def _told(opening: str, parts: Sequence[str], rest: str = "") -> str:
-    return f"{opening}: {'; '.join(parts)}.{rest}" if parts else ""
-
-
-def _upright(rows: Sequence[Row], fallen: Container[str]) -> list[Row]:
-    """The rows of the levels that do not collapse."""
-    return [row for row in rows if level_key(row["level"]) not in fallen]
-
-
-def _risks(results: Results, fallen: Container[str]) -> str:
-    """What a single run of each would have told."""
-    risks = [
-        f"{results.arm(found['level'])} " + with_bounds(share(chance["model"]), _range(chance))
-        for found in _upright(results.found("luck").get("contrasts", ()), fallen)
-        for chance in found["wrong_way"]
-        if chance["runs"] == 1 and chance["model"] is not None
-    ]
-    return _told(
-        f"Someone who trains {results.arm(results.control)} and one other once each, as in a quick check, gets the two "
-        "in the wrong order with this chance, averaged over the cells (lowest to highest cell)",
-        risks,
-    )
-
-
 def _range(chance: Row) -> str:
     """The chances of the cells, lowest to highest; empty where they are one."""
     return "" if chance["lowest"] == chance["highest"] else span(chance["lowest"], chance["highest"], share)
-
-
-def _noise(results: Results, fallen: Container[str]) -> str:
-    """How much of the spread between runs is the finite test set."""
-    parts = []
-    for arm in _upright(results.found("images").get("arms", ()), fallen):
-        if arm["run_variance"]:
-            real = arm["distribution_sd"]
-            left = "no more than chance" if real is None else f"{significant(real)}{THIN}pp"
-            seen = significant(math.sqrt(arm["run_variance"]))
-            parts.append(f"{results.arm(arm['level'])} {seen}{THIN}pp, of which {left} is real")
-    rest = " Real is what would show on endless test images; the rest comes from the finite test set."
-    return _told("Runs of one cell differ with a standard deviation of", parts, rest)
-
-
-def _enough(results: Results, fallen: Container[str]) -> str:
-    """How many blocks would have been enough to find what was found."""
-    parts = []
-    for found in _upright(results.found("luck").get("contrasts", ()), fallen):
-        seeds = found["seeds_enough"]
-        if seeds["grid"] is not None:
-            cell = f", {seeds['cell']:,} with one cell alone" if seeds["cell"] and results.others else ""
-            parts.append(f"{results.arm(found['level'])} {plural(seeds['grid'], results.unit)}{cell}")
-    opening = "To find a difference as large as the one found here, this many would have been enough"
-    return _told(opening, parts, " A lucky difference makes that look easier than it is.")

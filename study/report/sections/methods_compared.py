@@ -1,17 +1,16 @@
 """Does the answer depend on the method? Every defensible analysis of the same contrasts, the mixed model, and ranks."""
 
-import math
 import re
 from operator import itemgetter
 
 import altair as alt
 import pandas as pd
 
-from study.report.format import degrees, number, optional, p_value, ratio, significant, span, times, with_bounds
+from study.report.format import degrees, number, optional, p_value, span, with_bounds
 from study.report.parts import marks
-from study.report.parts.axes import panel_axis
-from study.report.parts.figure import Figure, Panel, grid
-from study.report.parts.labels import arm_column, arms_of, plain_legend
+from study.report.parts.axes import signed_axis
+from study.report.parts.figure import Figure, Plot, grid
+from study.report.parts.labels import arm_column, arms_of
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results, Row, known
@@ -28,25 +27,21 @@ METHODS = {
     "binomial GLMM": "binomial mixed model of the counts",
     "HC3, no blocks": "{block}s ignored",
 }
-SCALES = {"pp": "Percentage points", "response": "Difference", "log_odds": "Odds ratio of an error"}
 ROW_HEIGHT = 52
 
 
 def section(results: Results) -> Section | None:
-    items = (specification(results), mixed(results), components(results), ranks(results))
+    items = (specification(results), mixed(results), ranks(results))
     return made(
         "methods-compared", "Does the answer depend on the method?", items, [_agreement(results)], appendix=True
     )
 
 
 def specification(results: Results) -> Figure | None:
-    """The contrasts under every method, handling of collapsed runs and endpoint."""
-    rows = {s: [r for r in known(results.lists["specification"]) if r["scale"] == s] for s in SCALES}
-    frames = {scale: _frame(results, rows[scale], scale) for scale in SCALES if rows[scale]}
-    if not frames:
+    """The contrasts under every method, handling of collapsed runs and endpoint, on the scale that decides."""
+    frame = _frame(results, [row for row in known(results.lists["specification"]) if row["scale"] == results.scale])
+    if frame.empty:
         return None
-    series = list(dict.fromkeys(choice for frame in frames.values() for choice in frame["choice"]))
-    frame = next(iter(frames.values()))
     first = [f"{r.arm}: {r.words}" for r in frame[frame["primary"]].itertuples()]
     reach = [
         f"{arm}: {rows['words'].iloc[0]} to {rows['words'].iloc[-1]}"
@@ -61,25 +56,20 @@ def specification(results: Results) -> Figure | None:
             "loses its worst runs looks better. Every panel has its own axis."
         ),
         alternative=f"Analysis of the plan: {'; '.join(first)}. Lowest and highest of all: {'; '.join(reach)}.",
-        variants={SCALES[scale]: (_panel(results, frames[scale], scale, series),) for scale in frames},
-        data={f"specification_{scale}": frame for scale, frame in frames.items()},
-        legend=plain_legend(series),
+        plot=_plot(results, frame),
+        data={"specification": frame},
     )
 
 
-def _frame(results: Results, rows: list[Row], scale: str) -> pd.DataFrame:
-    odds = scale == "log_odds"
+def _frame(results: Results, rows: list[Row]) -> pd.DataFrame:
     endpoints = list(dict.fromkeys(r["endpoint"] for r in rows))
     handlings: dict[str, list[str]] = {}
+    show = results.response.change
     table = []
     for r in rows:
-        at, low, high = (
-            math.exp(r[end]) if odds and r[end] is not None else r[end] for end in ("estimate", "ci_low", "ci_high")
-        )
         seen = handlings.setdefault(r["method"], [])
         if r["handling"] not in seen:
             seen.append(r["handling"])
-        value, show = (ratio(at), times) if odds else (results.response.change(at), results.response.change)
         table.append(
             {
                 "arm": results.arm(r["level"]),
@@ -89,40 +79,38 @@ def _frame(results: Results, rows: list[Row], scale: str) -> pd.DataFrame:
                 # Without learning curves there is one endpoint, and perhaps no epoch.
                 "choice": f"{r['handling']}, {r['endpoint']}" if len(endpoints) > 1 else r["handling"],
                 "lane": (2 * (seen.index(r["handling"]) % 2) + endpoints.index(r["endpoint"])) / 3,
-                "estimate": at,
-                "low": low,
-                "high": high,
+                "estimate": r["estimate"],
+                "low": r["ci_low"],
+                "high": r["ci_high"],
                 "p": r.get("p"),
-                "words": with_bounds(value, span(low, high, show)),
+                "words": with_bounds(show(r["estimate"]), span(r["ci_low"], r["ci_high"], show)),
                 "primary": bool(r["primary"]),
             }
         )
     return pd.DataFrame(table)
 
 
-def _panel(results: Results, frame: pd.DataFrame, scale: str, series: list[str]) -> Panel:
-    methods = list(dict.fromkeys(frame["method"]))
-    odds = scale == "log_odds"
-    title = "Odds ratio of an error (right is better)" if odds else results.response.difference_title
-    x = alt.X("estimate:Q", title="Difference, pp" if scale == "pp" else title, **panel_axis(odds))
+def _plot(results: Results, frame: pd.DataFrame) -> Plot:
+    methods, series = (list(dict.fromkeys(frame[name])) for name in ("method", "choice"))
+    title = "Difference, pp" if results.counts else results.response.difference_title
+    x = alt.X("estimate:Q", title=title, scale=alt.Scale(zero=False, nice=False, padding=10), axis=signed_axis())
     place = {
         "y": marks.row("method", methods),
         "yOffset": alt.YOffset("lane:Q", scale=alt.Scale(domain=[-0.8, 1.28])),
         "color": marks.arm_colour(results),
     }
-    shown = marks.tooltip({"method:N": "method", "choice:N": "runs, endpoint", "words:N": "estimate (interval)"})
+    shown = marks.told({"method:N": "method", "choice:N": "runs, endpoint", "words:N": "estimate (interval)"})
     plan = alt.Chart().transform_filter("datum.primary").mark_rule(strokeWidth=1, opacity=0.6)
     bars = alt.Chart().mark_rule(strokeWidth=1.5, opacity=0.6)
     dots = marks.dots(alt.Chart(), 34)
     layers = alt.layer(
-        marks.vertical(1.0 if odds else 0.0),
+        marks.vertical(0.0),
         plan.encode(x=alt.X("estimate:Q"), color=place["color"]),
         bars.encode(x=alt.X("low:Q"), x2="high:Q", **place),
-        dots.encode(x=x, shape=marks.plain_shape("choice", series), tooltip=shown, **place),
+        dots.encode(x=x, shape=marks.plain_shape("choice", series), description=shown, **place),
         *marks.row_labels(methods, -19, "method"),
     ).properties(height=alt.Step(ROW_HEIGHT))
-    data = f"specification_{scale}"
-    chart = marks.small_multiples(layers, "arm", arms_of(results, frame), data, x="independent")
+    chart = marks.small_multiples(layers, "arm", arms_of(results, frame), "specification", x="independent")
     return grid(chart, 2, 300, legend="choice")
 
 
@@ -143,25 +131,12 @@ def mixed(results: Results) -> Table | None:
     said = str(found["message"])
     for term in sorted(terms, key=len, reverse=True):
         said = re.sub(rf"(?<![\w:]){re.escape(term)}(?![\w:])", results.term_label(term), said)
+    spread = [f"{results.term_label(row['term'])} {results.response.spread(row['sd'])}" for row in found["components"]]
     caption = (
-        f"Fitted {results.pooled_words}. Random terms {' + '.join(map(results.term_label, terms))}; restricted maximum "
-        f"likelihood, Kenward and Roger's degrees of freedom. {said}"
+        f"Fitted {results.pooled_words} by restricted maximum likelihood, with Kenward and Roger's degrees of "
+        f"freedom. Standard deviations of its random terms: {', '.join(spread)}. {said}"
     )
     return plain("mixed", "The mixed model's contrasts", caption.strip(), columns, found["contrasts"])
-
-
-def components(results: Results) -> Table | None:
-    """The variance components of the mixed model."""
-    ends = ("sd_low", "sd_high")
-    columns = (
-        Column("Source", lambda r: results.term_label(r["term"]), words=True),
-        Column("Standard deviation", lambda r: optional(r["sd"], significant)),
-        Column("Interval", lambda r: " to ".join(optional(r[end], significant) for end in ends)),
-    )
-    unit = "In percentage points" if results.counts else f"In the unit of the {results.response.name}"
-    caption = f"{unit}, {results.pooled_words}; intervals by profile likelihood."
-    rows = results.found("mixed").get("variance_intervals", ())
-    return plain("components", "Its variance components", caption, columns, rows)
 
 
 def ranks(results: Results) -> Table | None:

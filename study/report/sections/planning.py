@@ -1,4 +1,4 @@
-"""How many are enough? What a number of blocks can detect, and how many find which difference."""
+"""What now? What to do, what a number of blocks can detect, and how many find which difference."""
 
 import altair as alt
 import pandas as pd
@@ -6,18 +6,18 @@ import pandas as pd
 from study.report.format import THIN, plural, significant, span, with_bounds
 from study.report.parts.axes import positive_axis
 from study.report.parts.figure import Figure, panel
-from study.report.parts.labels import plain_legend
-from study.report.parts.marks import dots, plain_shape, tooltip
+from study.report.parts.marks import dots, plain_shape, told
 from study.report.parts.section import Section, made
 from study.report.results import Results
+from study.report.verdict import Verdict
 
 SCOPES = {"main": "averaged over all cells", "cell": "in a single cell"}
 
 
-def section(results: Results) -> Section | None:
-    if not results.found("power"):
-        return None
-    return made("planning", "How many are enough?", [seeds_needed(results)], [_detectable(results)], appendix=True)
+def section(results: Results, verdict: Verdict) -> Section | None:
+    found = bool(results.found("power"))
+    items, text = ([seeds_needed(results)], [_detectable(results)]) if found else ((), ())
+    return made("planning", "What now?", items, [verdict.answer("now"), *text], shown=0)
 
 
 def seeds_needed(results: Results) -> Figure | None:
@@ -46,10 +46,10 @@ def seeds_needed(results: Results) -> Figure | None:
     x = alt.X("effect:N", sort=effects, title="True difference to be found", axis=alt.Axis(labelAngle=0))
     offset = alt.XOffset("scope:N", sort=scopes)
     base = alt.Chart(alt.NamedData("power"))
-    shown = tooltip({"scope:N": "contrast", "effect:N": "difference", "words:N": f"{block}s (range)"})
+    shown = told({"scope:N": "contrast", "effect:N": "difference", "words:N": f"{block}s (range)"})
     chart = alt.layer(
         base.mark_rule(strokeWidth=2).encode(x=x, xOffset=offset, y=alt.Y("low:Q"), y2="high:Q"),
-        dots(base, 80).encode(x=x, xOffset=offset, y=y, shape=plain_shape("scope", scopes), tooltip=shown),
+        dots(base, 80).encode(x=x, xOffset=offset, y=y, shape=plain_shape("scope", scopes), description=shown),
     ).properties(height=220)
     words = [f"{r.effect} {r.scope}: {r.words} {block}s" for r in frame.itertuples()]
     return Figure(
@@ -61,9 +61,8 @@ def seeds_needed(results: Results) -> Figure | None:
             f"{plural(found['contrasts'], 'comparison')}. Bars carry the uncertainty of that spread."
         ),
         alternative="; ".join(words) + ".",
-        variants={"": (panel(chart, legend="scope", widest=640),)},
+        plot=panel(chart, legend="scope", axis=56, wide=640),
         data={"power": frame},
-        legend=plain_legend(scopes),
     )
 
 

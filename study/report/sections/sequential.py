@@ -74,7 +74,7 @@ def path(results: Results) -> Figure | None:
             + " Intervals too wide for a panel are cut off; every panel has its own vertical scale."
         ),
         alternative=f"{'; '.join(ends)}.",
-        variants={"": (grid(chart, 4, 220, axis=58),)},
+        plot=grid(chart, 4, 220, axis=58),
         data={"path": frame},
     )
 

@@ -1,6 +1,5 @@
 """The mixed model of a study as one result (mixed.json): fit, variances, tests of the terms, contrasts."""
 
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,6 @@ from study.stats.effects.max_t import MaxT
 from study.stats.mixed.inference import MixedInference
 from study.stats.mixed.lmm import MixedModel, fit_mixed
 from study.stats.mixed.random_terms import default_random
-from study.stats.mixed.variance_profile import VarianceProfile
 from study.stats.table import RunTable
 
 
@@ -28,7 +26,7 @@ def mixed_json(table: RunTable, random: str | None = None, *, alpha: float = 0.0
     Returns:
         schema, scale, random (the terms), runs, blocks, loglik, converged, singular (whether a variance is estimated at
         0), message (the same in words).
-        variance_intervals: rows of term ("residual" last), sd, sd_low, sd_high (profile likelihood).
+        components: rows of term ("residual" last) and sd.
         terms: rows of term, df1, F_kr, df2_kr, p_kr (type III, Kenward and Roger).
         contrasts: each arm against the control, averaged over the cells of the other factors: level, control, estimate,
             se, df, statistic, p, and by the multivariate t over the arms p_adjusted, ci_low, ci_high.
@@ -41,7 +39,6 @@ def mixed_json(table: RunTable, random: str | None = None, *, alpha: float = 0.0
     scale = table.scale
     model, dropped = _fit(table, scale, random)
     inference = MixedInference(model)
-    profile = VarianceProfile(model)
     return {
         "schema": 1,
         "scale": scale,
@@ -52,7 +49,12 @@ def mixed_json(table: RunTable, random: str | None = None, *, alpha: float = 0.0
         "converged": model.converged,
         "singular": model.singular,
         "message": dropped + model.message,
-        "variance_intervals": [asdict(profile.interval(term, alpha)) for term in range(len(model.random) + 1)],
+        "components": [
+            {"term": term, "sd": float(np.sqrt(variance))}
+            for term, variance in zip(
+                (*model.random, "residual"), (*model.variances, model.residual_variance), strict=True
+            )
+        ],
         "terms": [_term(inference, term) for term in factorial_terms(model.factors)],
         "contrasts": _contrasts(table, inference, alpha),
     }

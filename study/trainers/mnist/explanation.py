@@ -9,6 +9,7 @@ import altair as alt
 import pandas as pd
 
 from study.files import read_json
+from study.report.explanation import Rescored
 from study.report.format import (
     THIN,
     accuracy,
@@ -22,8 +23,8 @@ from study.report.format import (
     with_bounds,
 )
 from study.report.parts.axes import error_axis, error_of, ratio_axis, whole_ticks
-from study.report.parts.figure import HIGHLIGHT, Figure, grid
-from study.report.parts.labels import arm_legend, arms_of, cell_order, columns, plain_legend
+from study.report.parts.figure import Figure, grid
+from study.report.parts.labels import arms_of, cell_order, columns
 from study.report.parts.marks import (
     arm_colour,
     arm_shape,
@@ -33,11 +34,11 @@ from study.report.parts.marks import (
     row,
     row_labels,
     small_multiples,
-    tooltip,
+    told,
 )
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
-from study.report.results import Results, Row, read_table
+from study.report.results import Results, Row
 from study.trainers.mnist.recovery import RIGHT
 from study.words import level_key
 
@@ -47,7 +48,7 @@ WAYS = {
     "batch": "the test batch's own statistics",
 }
 
-SCORE_ROW = 50
+SCORE_ROW = 44
 GAP_HEIGHT = 240
 
 
@@ -61,17 +62,26 @@ class MnistExplanation:
             StudyError: one of them is damaged.
         """
         self._found: Row = read_json(folder / "mechanism.json", dict) or {"arms": [], "cells": []}
-        gaps = read_table(folder / "statistics_gap.parquet")
-        self._gaps = pd.DataFrame() if gaps is None else gaps
 
     def section(self, results: Results, fallen: Container[str]) -> Section | None:
         items = (
             scores(results, self._found),
-            gap(results, self._found, self._gaps),
+            gap(results, self._found),
             recovery(results, self._found),
         )
         causes = {results.arm(level): self._cause(results, level) for level in results.arms if level in fallen}
         return made("why", "Why", items, [f"{name}: {cause}" for name, cause in causes.items() if cause])
+
+    def setting(self, results: Results) -> str:
+        return f"{results.design['network']} network, {plural(results.design['epochs'], 'epoch')}"
+
+    def rescored(self, results: Results) -> Rescored | None:
+        column, runs = "test_correct_population", results.runs
+        if column not in runs or not results.counts:
+            return None
+        return Rescored(
+            "the same weights, scored with the statistics of the training set", 100 * runs[column] / results.trials
+        )
 
     def methods(self, results: Results) -> Sequence[str]:
         design = results.design
@@ -130,14 +140,14 @@ def scores(results: Results, found: Row) -> Figure | None:
     look = error_axis([frame["from"].min(), frame["to"].max()])
     x = alt.X("error:Q", title="Test accuracy, spaced by log error", **look)
     tips = {"arm:N": results.focus.title, "way:N": "scored with", "words:N": "median (lowest to highest)"}
-    shown = tooltip(tips | {"cell:N": "cell"})
+    shown = told(tips | {"cell:N": "cell"})
     ways = list(WAYS.values())
     ranges = alt.Chart().mark_rule(strokeWidth=2, opacity=0.55)
     shape = plain_shape("way", ways)
     layers = alt.layer(
         *row_labels(order, -16),
         ranges.encode(x=alt.X("from:Q"), x2="to:Q", y=y, yOffset=lanes, color=colour),
-        dots(alt.Chart(), 60).encode(x=x, y=y, yOffset=lanes, color=colour, shape=shape, tooltip=shown),
+        dots(alt.Chart(), 60).encode(x=x, y=y, yOffset=lanes, color=colour, shape=shape, description=shown),
     ).properties(height=alt.Step(SCORE_ROW))
     chart = small_multiples(layers, "cell", cells, "scores")
     words = [f"{r.arm}, {r.cell}, {r.way}: {r.words}" for r in frame.itertuples()]
@@ -149,37 +159,29 @@ def scores(results: Results, found: Row) -> Figure | None:
             "over runs, lines reach from the worst run to the best."
         ),
         alternative=f"Median accuracy, worst to best run. {'; '.join(words)}.",
-        variants={"": (grid(chart, columns(results), 230, legend="way"),)},
+        plot=grid(chart, columns(results), 230, legend="way"),
         data={"scores": frame},
-        legend=plain_legend(ways),
-        legend_title="Scored with",
     )
 
 
-def gap(results: Results, found: Row, gaps: pd.DataFrame) -> Figure | None:
+def gap(results: Results, found: Row) -> Figure | None:
     """The moving variance as a multiple of the true variance, by training step, a panel a layer."""
     bands = _gap_bands(results, found)
     if bands.empty:
         return None
-    lines = _gap_lines(results, gaps)
-    frame = pd.concat([bands, lines], ignore_index=True)
-    arms = arms_of(results, bands)
     last = int(bands["epoch"].max())
     steps = _steps_an_epoch(results)
-    for table in (frame, bands):
-        table["step"] = table["epoch"] * max(steps, 1)
+    bands["step"] = bands["epoch"] * max(steps, 1)
     colour, x = arm_colour(results), _clock(int(bands["epoch"].min()), last, steps)
     look = ratio_axis(bands["low"].min(), bands["high"].max(), most=6)
     y = alt.Y("factor:Q", title="Moving variance ÷ true variance", **look)
     tips = {"arm:N": results.focus.title, "epoch:Q": "after epoch", "words:N": "factor (middle 80 % of runs)"}
-    base = alt.Chart().transform_filter("datum.kind === 'band'")
-    mine = alt.Chart().transform_filter(f"datum.kind === 'run' && datum.block === {HIGHLIGHT}")
+    base = alt.Chart()
     layers = alt.layer(
         base.mark_area(opacity=0.18).encode(x=x, y=alt.Y("low:Q"), y2="high:Q", color=colour),
         horizontal(1.0),
         base.mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
-        dots(base, 40).encode(x=x, y=y, color=colour, shape=arm_shape(results), tooltip=tooltip(tips)),
-        mine.mark_line(strokeWidth=1, strokeDash=[4, 2]).encode(x=x, y=y, color=colour, detail="run:N"),
+        dots(base, 40).encode(x=x, y=y, color=colour, shape=arm_shape(results), description=told(tips)),
     ).properties(height=GAP_HEIGHT)
     chart = small_multiples(layers, "layer", list(dict.fromkeys(bands["layer"])), "gap")
     words = [f"{r.arm}, {r.layer}: {r.words}" for r in bands[bands["epoch"] == last].itertuples()]
@@ -192,11 +194,8 @@ def gap(results: Results, found: Row, gaps: pd.DataFrame) -> Figure | None:
             f"Lines are medians over all cells and runs, bands hold the middle 80{THIN}% of the runs."
         ),
         alternative=f"Moving variance over true variance after epoch {last}: {'; '.join(words)}.",
-        variants={"": (grid(chart, 3, 280, legend="arm", axis=62),)},
-        data={"gap": frame, "gap_bands": bands},
-        download="gap_bands",
-        legend=arm_legend(results, arms),
-        blocks=not lines.empty,
+        plot=grid(chart, 3, 280, legend="arm", axis=62),
+        data={"gap": bands},
     )
 
 
@@ -308,23 +307,6 @@ def _gap_bands(results: Results, found: Row) -> pd.DataFrame:
                     "low": low,
                     "high": high,
                     "words": with_bounds(ratio(factor), span(low, high, times)),
-                    "kind": "band",
                 }
             )
     return pd.DataFrame(table)
-
-
-def _gap_lines(results: Results, table: pd.DataFrame) -> pd.DataFrame:
-    if table.empty or results.block not in table or results.focus.name not in table:
-        return pd.DataFrame()
-    return pd.DataFrame(
-        {
-            "arm": table[results.focus.name].map(results.arm),
-            "layer": "layer " + table["layer"].astype(str),
-            "epoch": table["epoch"],
-            "factor": table["log_variance_ratio"].map(math.exp).round(5),
-            "block": table[results.block].astype(str),
-            "run": table["run_id"].factorize()[0],
-            "kind": "run",
-        }
-    )
