@@ -71,7 +71,8 @@ def test_the_first_screen_holds_the_answer_its_six_rows_and_the_plot(
         with Opened(browser, path, folded=True, viewport=SCREEN) as found:
             rows = found.page.locator(".answers > div")
             assert rows.count() == 6
-            for part in (found.page.locator(".headline"), *rows.all(), found.page.locator("#figure-effects .broad svg")):
+            plot = found.page.locator("#figure-effects .broad svg")
+            for part in (found.page.locator(".headline"), *rows.all(), plot):
                 box = part.bounding_box()
                 assert box is not None
                 assert box["y"] + box["height"] <= SCREEN["height"], path

@@ -181,7 +181,7 @@ def test_text_from_the_study_is_shown_and_never_run(tmp_path: Path) -> None:
     assert not [tag for tag, _ in elements if tag in {"img", "b", "i"}]
     assert not [name for _, attributes in elements for name in attributes if name.startswith("on")]
     data = payload(page_)
-    assert '</script><img src=x onerror=""alert(2)"">' in data["files"]["all-runs"]
+    assert '</script><img src=x onerror=""alert(2)"">' in data["files"]["effects"]
     assert "{{ 7 * 7 }}" in page_
 
 
