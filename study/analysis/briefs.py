@@ -1,5 +1,6 @@
 """The answers in brief: a headline with the numbers, and one line for each question, as true as the long answers."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 
 from study.analysis.advice import advice
@@ -99,11 +100,19 @@ def _with_numbers(words: Words, arm: Row) -> str:
     if label in (COLLAPSES, DIVERGES):
         return f"{name}, in {arm['diverged' if label == DIVERGES else 'collapsed']:,} of {arm['runs']:,} runs"
     if label.startswith("depends on "):
-        return f"{name}, on {words.title(label.removeprefix('depends on '))}"
+        return f"{name}, {_by_level(words, arm)}"
     if arm["mean"] is None or words.control["mean"] is None or arm["estimate"] is None:
         return f"{name}, without a number to compare"
     ends = (words.response.value(row["mean"]) for row in (words.control, arm))
     return f"{name}, {' → '.join(ends)} ({words.response.difference(arm['estimate'])}{_of_what(words, arm)})"
+
+
+def _by_level(words: Words, arm: Row) -> str:
+    """An effect that depends on a factor: from its lowest to its highest level."""
+    found = next(part for part in arm["depends"] if part["label"] == "depends")
+    known = [row["estimate"] for row in found["levels"] if row["estimate"] is not None]
+    ends = " to ".join(map(words.response.difference, (min(known), max(known))))
+    return f"{ends} by {words.title(found['factor'])}"
 
 
 def _tuned_away(words: Words, group: Sequence[Row]) -> str:
@@ -122,8 +131,8 @@ def _tuned_away(words: Words, group: Sequence[Row]) -> str:
 
 def _of_what(words: Words, arm: Row) -> str:
     """Why a difference is not that of the means, or that it is not the same everywhere."""
-    estimate, apart = arm["estimate"], arm["mean"] - words.control["mean"]
-    if words.response.difference(estimate) != words.response.difference(apart) and arm["pairs"]:
+    show, estimate, apart = words.response.difference, arm["estimate"], arm["mean"] - words.control["mean"]
+    if arm["pairs"] and show(estimate) != show(apart) and not math.isclose(estimate, apart, rel_tol=1e-6):
         return f" in {words.unit}s that both have"
     return " on average" if any(part["label"] == "differs in size" for part in arm["depends"]) else ""
 
@@ -135,7 +144,9 @@ def _helps(words: Words, arms: Sequence[Row]) -> str:
 
 def _size(words: Words, arms: Sequence[Row]) -> str:
     told = [
-        f"{words.arm(arm['level'])} {words.response.difference(arm['estimate'])}{_finished(arm)}"
+        f"{words.arm(arm['level'])} {_by_level(words, arm)}"
+        if arm["label"].startswith("depends on ")
+        else f"{words.arm(arm['level'])} {words.response.difference(arm['estimate'])}{_finished(arm)}"
         for arm in _sound(arms) or arms
         if arm["estimate"] is not None
     ]
@@ -163,7 +174,9 @@ def _depends(words: Words, arms: Sequence[Row]) -> str:
 
 
 def _luck(words: Words, arms: Sequence[Row]) -> str:
-    parts, known = [], [arm for arm in arms if arm["one_run_each"] is not None and not arm["identical"]]
+    same = [arm for arm in arms if arm["identical"]]
+    parts = [f"no run tells {_named(words, same)} from the control"] if same else []
+    known = [arm for arm in arms if arm["one_run_each"] is not None and not arm["identical"]]
     if words.few_blocks:
         return f"Too few {words.unit}s to say"
     told = [arm for arm in _sound(known) if arm["one_run_each"]["wrong_way"] is not None]

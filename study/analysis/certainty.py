@@ -21,6 +21,8 @@ def certainty(
     deviations: Sequence[str],
 ) -> dict[str, Any]:
     """The grade of an arm's conclusion, and the reasons why it is not high, in words."""
+    if arm["identical"]:
+        return {"grade": GRADES[-1], "reasons": ["every run equals the control's"]}
     parts = (
         _blocks(arm, everything),
         _width(arm, spec),

@@ -31,9 +31,12 @@ class Words:
         return self.about.titles.get(factor, factor)
 
     def level(self, factor: str, level: str) -> str:
-        """A level in running text; a bare number needs its factor's title to say anything."""
+        """A level in running text: a bare number has its factor's title before it, and a name that could be read as a
+        word of the sentence, or as two names, is quoted."""
         label = self.about.labels.get(factor, {}).get(level_key(level), level)
-        return f"{self.title(factor)} {label}" if _is_number(label) else label
+        if _is_number(label):
+            return f"{self.title(factor)} {label}"
+        return label if " " in label and "," not in label else f"“{label}”"
 
     def arm(self, level: str) -> str:
         return self.level(self.table.focus, level)

@@ -237,7 +237,7 @@ def test_a_table_of_any_study_needs_no_design_and_no_word_about_bn(tmp_path: Pat
     page_ = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     visible = re.sub(r"<(script|style).*?</\1>", "", page_, flags=re.DOTALL)
     assert "Does method make a difference?" in visible
-    assert "Better than old" in visible
+    assert "Better than “old”" in visible
     assert not re.search(r"batch|moving|normalis|accuracy|\bBN\b|\bpp\b", visible)
 
 

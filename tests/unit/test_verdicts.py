@@ -1,6 +1,7 @@
 """What is concluded of simulated studies: every way they may come out."""
 
 import json
+import re
 from typing import Any
 
 import jsonschema
@@ -48,10 +49,54 @@ def test_every_outcome_has_six_answers_and_labels_by_the_rule(name: str, found: 
         own = arm["label"].startswith("depends on") or arm["label"] in ("collapses", "diverges")
         decides = verdicts["decides"]
         assert own or arm["label"] == by_the_rule(arm["low"], arm["high"], decides["margin"], decides["better"])
-        assert (
-            arm["certainty"]["grade"]
-            == ["high", "moderate", "low", "very low"][min(3, len(arm["certainty"]["reasons"]))]
-        )
+        reasons = 3 if arm["identical"] else len(arm["certainty"]["reasons"])
+        assert arm["certainty"]["grade"] == ["high", "moderate", "low", "very low"][min(3, reasons)]
+
+
+BRIEFS = {
+    ("clear", "helps"): r"Yes: “batch”",
+    ("harmful", "helps"): r"Worse: “batch”",
+    ("equivalent", "helps"): r"No difference that matters: “batch”",
+    ("crossover", "helps"): r"It depends: “batch”",
+    ("crossover", "size"): r"“batch” −1\.01 pp to \+0\.74 pp by dropout",
+    ("crossover", "depends"): r"dropout: turns the effect round",
+    ("one level", "depends"): r"dropout: changes its size",
+    ("loss", "depends"): r"size: no",
+    ("one factor", "depends"): r"Not studied here",
+    ("collapse in a level", "depends"): r"dropout: runs fail at some of its levels",
+    ("half diverged", "luck"): r"8 of 16 runs of “batch” diverge",
+    ("half diverged", "size"): r"“batch” \+0\.17 pp \(runs that finished\)",
+    ("equivalent", "luck"): r"One run each is a coin toss: “batch”",
+    ("identical", "luck"): r"No run tells “batch” from the control",
+    ("too few", "luck"): r"Too few seeds to say",
+    ("control collapses", "helps"): r"The control itself fails \(“none”\); ahead of it: “batch”",
+    ("control collapses", "now"): r"Mend “none” first",
+    ("tuned", "tuned"): r"Undecided: “batch”",
+    ("eight", "helps"): r"Yes: .*, \d more; undecided: “a”, “b”",
+    ("two collapse", "now"): r"Use it: “a”; mend before use: “b”, “c”",
+}
+
+
+@pytest.mark.parametrize(("name", "key"), BRIEFS)
+def test_the_answer_in_a_line(name: str, key: str, found: dict[str, dict[str, Any]]) -> None:
+    (row,) = (row for row in found[name]["answers"] if row["key"] == key)
+    assert re.fullmatch(BRIEFS[name, key], row["brief"].replace("\u202f", " "))
+
+
+HEADLINES = {
+    "clear": r"Yes: “batch”, 97\.45 % → 98\.10 % \(\+0\.65 pp\)\.",
+    "one missing": r"Yes: .* → .* \(\+0\.37 pp in seeds that both have\)\.",
+    "tuned": r"Yes: .*\. With the best lr for each, no gain is shown\.",
+    "arm collapses": r"Yes: .* Training collapses: “c”, in 40 of 40 runs\.",
+    "control collapses": r"The control itself fails \(“none”\)\. Ahead of it: .*",
+    "crossover": r"It depends: “batch”, −1\.01 pp to \+0\.74 pp by dropout\.",
+    "identical": r"Every run equals the control's: “batch”\.",
+}
+
+
+@pytest.mark.parametrize("name", HEADLINES)
+def test_the_headline_has_the_numbers(name: str, found: dict[str, dict[str, Any]]) -> None:
+    assert re.fullmatch(HEADLINES[name], found[name]["headline"].replace("\u202f", " "))
 
 
 LABELS = {
@@ -86,27 +131,27 @@ def answer(verdicts: dict[str, Any], key: str) -> str:
 
 def test_one_failed_run_is_a_note_and_not_the_headline(found: dict[str, dict[str, Any]]) -> None:
     text = answer(found["one run"], "helps")
-    assert "Of batch, 1 of 20 runs end below 90 % accuracy; of none, none." in text
+    assert "Of “batch”, 1 of 20 runs end below 90 % accuracy; of “none”, none." in text
     assert "collapses" not in text
 
 
 def test_a_control_that_fails_is_told_first_and_mended_first(found: dict[str, dict[str, Any]]) -> None:
     text = answer(found["control collapses"], "helps")
     assert text.startswith("The control itself fails: 23 of 40 runs end below 90 % accuracy.")
-    assert answer(found["control collapses"], "now").startswith("For batch: mend none first")
+    assert answer(found["control collapses"], "now").startswith("For “batch”: mend “none” first")
     (arm,) = found["control collapses"]["arms"]
     assert "the control fails in 23 of 40 runs" in arm["certainty"]["reasons"]
 
 
 def test_identical_arms_are_a_warning_and_not_an_equivalence(found: dict[str, dict[str, Any]]) -> None:
     text = answer(found["identical"], "helps")
-    assert text == "batch: every run equals that of none, so norm may never have reached the training."
+    assert text == "“batch”: every run equals that of “none”, so norm may never have reached the training."
     assert "check that norm reaches the training" in answer(found["identical"], "now")
 
 
 def test_where_a_failing_arm_fails_is_told(found: dict[str, dict[str, Any]]) -> None:
     text = answer(found["collapse in a level"], "helps")
-    assert "8 of 16 runs end below 90 % accuracy; of none, none." in text
+    assert "8 of 16 runs end below 90 % accuracy; of “none”, none." in text
     assert "It happens in 8 of 8 runs at dropout 0.3, and in none at dropout 0." in text
 
 
@@ -119,7 +164,9 @@ def test_divergence_is_not_collapse_and_is_in_no_mean(found: dict[str, dict[str,
 
 def test_success_is_told_before_failure(found: dict[str, dict[str, Any]]) -> None:
     text = answer(found["arm collapses"], "helps")
-    assert text.index("Better than none") < text.index("With c, training collapses")
+    assert text.index("Better than “none”") < text.index("With “c”, training collapses")
+    head = found["arm collapses"]["headline"]
+    assert head.index("Yes: “a”") < head.index("Training collapses: “c”")
 
 
 def test_the_tuned_comparison_stands_beside_the_average_where_they_differ(found: dict[str, dict[str, Any]]) -> None:

@@ -14,7 +14,9 @@ from study.report.parts.labels import arms_of
 from study.report.results import Results, known
 from study.report.verdict import Verdict
 
-ROW_HEIGHT = 48
+ROW_HEIGHTS = 48, 72
+ALL_ROWS = 240
+"""Pixels: of a row, where there are many and where there are few, and of all rows, where that allows it."""
 WIDE = 720
 
 
@@ -37,6 +39,7 @@ def estimation(results: Results, verdict: Verdict, explain: Explanation | None =
     threshold = _threshold(results, runs)
     below = results.response.beyond(results.analysis["plan"]["collapse_below"])
     line = "" if threshold is None else f" Runs left of the dashed line count as collapsed: they end{below}."
+    cross = " A cross is a run that diverged." if runs["state"].eq("diverged").any() else ""
     left = _runs(results, runs, order, threshold)
     right = marks.effect_rows(
         results, effects, alt.NamedData("effects"), order, results.response.difference_title, named=False
@@ -45,12 +48,12 @@ def estimation(results: Results, verdict: Verdict, explain: Explanation | None =
         key="effects",
         title=f"Every run, and the difference from {results.arm(results.control)}",
         caption=(
-            f"Left: a dot is a run.{hollow}{line} Right: the difference with its {results.level} interval"
+            f"Left: a dot is a run.{hollow}{cross}{line} Right: the difference with its {results.level} interval"
             f"{', which hold for all at once' if len(effects) > 1 else ''}"
             + (f", and the margin of {results.response.margin(results.margin)} as a band." if results.margin else ".")
         ),
         alternative=effects_words(results, effects),
-        plot=beside(left, right.properties(height=alt.Step(ROW_HEIGHT)), reserve=0, wide=WIDE),
+        plot=beside(left, right.properties(height=alt.Step(_height(order))), reserve=0, wide=WIDE),
         data={"effects": effects, "runs": runs},
         follows=results.block is not None,
     )
@@ -78,7 +81,12 @@ def _runs(results: Results, runs: pd.DataFrame, order: list[str], threshold: flo
         dots.encode(shape=marks.state_shape(), description=marks.told(tips | {"state:N": "status"}), **place),
         *marks.row_labels(order, -marks.MARK - 6),
     ]
-    return alt.layer(*layers).properties(height=alt.Step(ROW_HEIGHT))
+    return alt.layer(*layers).properties(height=alt.Step(_height(order)))
+
+
+def _height(order: list[str]) -> int:
+    least, most = ROW_HEIGHTS
+    return max(least, min(most, ALL_ROWS // len(order)))
 
 
 def _threshold(results: Results, runs: pd.DataFrame) -> float | None:
