@@ -8,9 +8,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser = subparsers.add_parser("report", help="make the HTML page of a results directory")
     parser.add_argument("results_dir", type=Path, metavar="RESULTS_DIR", help="the folder that holds analysis/")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the page to write (default: RESULTS_DIR/report.html)")
-    parser.add_argument(
-        "--figures", type=Path, metavar="DIR", help="write each figure as SVG and PNG to this folder too (default: no)"
-    )
+    figures = "write each figure and the answer as files to this folder too (default: no)"
+    parser.add_argument("--figures", type=Path, metavar="DIR", help=figures)
     parser.set_defaults(run=run)
 
 

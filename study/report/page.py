@@ -30,9 +30,9 @@ def build(
     figures: Path | None = None,
     explain: Explanation | None = None,
 ) -> Path:
-    """Write the report of `results_dir` to `out` (default: report.html in it), and each figure as files to `figures`.
+    """Write the report of `results_dir` to `out` (default: report.html in it).
 
-    An unfinished study has no figures but those on its page: apart from it they would not carry its stamp.
+    Each figure and the answer are written as files to the folder `figures` too, if it is given. An unfinished study has no figures but those on its page: apart from it they would not carry its stamp.
 
     Args:
         explain: what only the study's trainer knows of the results.
@@ -46,6 +46,8 @@ def build(
     files.write_text(target, page)
     if figures is not None:
         pictures.save([] if results.interim else drawn, figures)
+        for name, text in summary.documents(results, verdict(results)).items():
+            files.write_text(figures / name, text)
     return target
 
 

@@ -22,6 +22,15 @@ def copies(results: Results, verdict: Verdict) -> dict[str, str]:
     }
 
 
+def documents(results: Results, verdict: Verdict) -> dict[str, str]:
+    """The answer as files, by name; none of an unfinished study."""
+    if not verdict.arms:
+        return {}
+    answers = "".join(f"**{row['question']}** {row['answer']}\n\n" for row in verdict.answers)
+    text = f"# {results.question}\n\n{verdict.headline}\n\n{markdown(results, verdict)}\n{answers}"
+    return {"summary.md": text, "summary.tex": latex(results, verdict)}
+
+
 def sentence(results: Results, verdict: Verdict) -> str:
     return f"{results.question} {verdict.headline}"
 

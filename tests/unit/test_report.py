@@ -248,8 +248,13 @@ def test_every_figure_is_saved_as_svg_and_png_of_publication_size(copy: Path) ->
     build(copy, figures=copy / "figures", explain=MnistExplanation(copy))
     keys = set(figures(copy))
     assert {path.name for path in (copy / "figures").iterdir()} == {
-        f"{k}.{kind}" for k in keys for kind in ("svg", "png", "csv")
+        *(f"{k}.{kind}" for k in keys for kind in ("svg", "png", "csv")),
+        "summary.md",
+        "summary.tex",
     }
+    found = json.loads((copy / "analysis" / "verdicts.json").read_text(encoding="utf-8"))
+    told = (copy / "figures" / "summary.md").read_text(encoding="utf-8")
+    assert all(row["answer"] in told for row in found["answers"])
     for key in keys:
         svg = (copy / "figures" / f"{key}.svg").read_text(encoding="utf-8")
         assert ElementTree.fromstring(svg).tag.endswith("svg")
