@@ -32,7 +32,8 @@ def build(
 ) -> Path:
     """Write the report of `results_dir` to `out` (default: report.html in it).
 
-    Each figure and the answer are written as files to the folder `figures` too, if it is given. An unfinished study has no figures but those on its page: apart from it they would not carry its stamp.
+    Each figure and the answer are written to the folder `figures` too, if it is given. An unfinished study has no
+    figures but those on its page: apart from it they would not carry its stamp.
 
     Args:
         explain: what only the study's trainer knows of the results.
