@@ -1,11 +1,13 @@
 """The report: a results directory becomes one HTML file that needs nothing else, no script either."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from altair.utils.schemapi import debug_mode
+from markupsafe import Markup, escape
 
 from study import files
 from study.errors import StudyError
@@ -22,6 +24,8 @@ from study.report.sureness import sureness
 from study.report.verdict import verdict
 
 ASSETS = Path(__file__).parent / "assets"
+GLOSSARY: dict[str, str] = json.loads((ASSETS / "glossary.json").read_text(encoding="utf-8"))
+_TERM = re.compile(rf"\b({'|'.join(sorted(map(re.escape, GLOSSARY), key=len, reverse=True))})(s?)\b")
 
 
 def build(
@@ -77,6 +81,7 @@ def render(results: Results, explain: Explanation | None = None) -> tuple[str, l
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.filters["terms"] = _terms
     runs = results.runs.drop(columns=[name for name in results.runs if name == "correct_bits"])
     page = environment.get_template("template.html.j2").render(
         results=results,
@@ -88,7 +93,8 @@ def render(results: Results, explain: Explanation | None = None) -> tuple[str, l
         appendix=[part for part in parts if part.appendix],
         keys={part.key for part in parts},
         works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text),
-        glossary=json.loads((ASSETS / "glossary.json").read_text(encoding="utf-8")),
+        glossary=GLOSSARY,
+        exploratory=bool(results.provenance.get("deviations")),
         copies=summary.copies(results, conclusion) if conclusion.arms else {},
         drawings=drawings,
         positions={label: i for i, label in enumerate(ordered_labels(results))},
@@ -117,6 +123,20 @@ def embedded(value: Any) -> str:
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text
+
+
+def _terms(text: str) -> Markup:
+    """A text in which the first mention of each word of the glossary opens its meaning, without a script."""
+    numbers = {word: number for number, word in enumerate(GLOSSARY)}
+    seen: set[str] = set()
+
+    def button(found: re.Match[str]) -> str:
+        if found[1] in seen:
+            return found[0]
+        seen.add(found[1])
+        return f'<button type="button" class="term" popovertarget="term-{numbers[found[1]]}">{found[0]}</button>'
+
+    return Markup(_TERM.sub(button, str(escape(text))))
 
 
 def _strip(results: Results, explain: Explanation | None) -> list[str]:

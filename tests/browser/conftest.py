@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from study.analysis.files import write
+from study.analysis.run import analyse
 from study.report.page import build
 from study.trainers.mnist.explanation import MnistExplanation
+from tests.outcomes import outcomes
 from tests.report_fixture import Arm, Scenario, write_results
 
 HOSTILE = Scenario(
@@ -25,6 +28,19 @@ HOSTILE = Scenario(
 
 def page_of(folder: Path) -> Path:
     return build(folder, explain=MnistExplanation(folder))
+
+
+# Outcomes that strain the first screen: an effect that turns, failing arms, eight arms, names, another unit, a control
+# that fails.
+STRAINING = ("crossover", "two collapse", "half diverged", "eight", "names", "loss", "control collapses", "no margin")
+
+
+@pytest.fixture(scope="session", params=STRAINING)
+def outcome(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of a simulated outcome, from its table alone."""
+    found, folder = outcomes()[request.param], tmp_path_factory.mktemp("outcome")
+    write(analyse(found.table, found.plan, about=found.about), folder)
+    return build(folder)
 
 
 @pytest.fixture(scope="session")

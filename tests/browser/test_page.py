@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from study.cli import main
+
 DOTS = "#figure-runs .broad [data-tip]"
 DIMMED = "dots => dots.filter(dot => Number(getComputedStyle(dot).opacity) < 0.5).length"
 SCREEN = {"width": 1280, "height": 900}
@@ -76,6 +78,81 @@ def test_the_first_screen_holds_the_answer_its_six_rows_and_the_plot(
                 box = part.bounding_box()
                 assert box is not None
                 assert box["y"] + box["height"] <= SCREEN["height"], path
+
+
+TEXTS = """() => {
+  const texts = [...document.querySelectorAll('figure svg text')]
+    .filter(t => t.textContent.trim() && t.checkVisibility({ contentVisibilityAuto: true })
+      && t.getClientRects().length && t.getAttribute('stroke') === null)
+    .map(t => ({ box: t.getBoundingClientRect(), words: t.textContent, figure: t.closest('figure').id }));
+  const hit = (a, b) => a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 2 && b.top < a.bottom - 2;
+  const clipped = texts.filter(t => t.box.left < 0 || t.box.right > innerWidth + 1);
+  const over = texts.filter((a, i) => texts.some((b, j) => i < j && a.figure === b.figure && hit(a.box, b.box)));
+  return [...clipped, ...over].map(t => `${t.figure}: ${t.words}`);
+}"""
+
+
+@pytest.mark.parametrize(("width", "highest"), [(1280, 4500), (700, 9000), (390, 9000)])
+def test_every_outcome_has_a_short_page_without_clipped_or_overlapping_words(
+    browser: Any, outcome: Path, width: int, highest: int
+) -> None:
+    with Opened(browser, outcome, folded=True, viewport={"width": width, "height": 900}) as found:
+        assert found.page.evaluate(TEXTS) == []
+        assert found.page.evaluate("document.documentElement.scrollHeight") <= highest
+        assert found.page.evaluate("document.documentElement.scrollWidth") <= width
+        if width == 1280:
+            plot = found.page.locator("#figure-effects .broad svg").bounding_box()
+            last = found.page.locator(".answers > div").last.bounding_box()
+            assert max(box["y"] + box["height"] for box in (plot, last)) <= 900
+
+
+def test_a_word_of_the_glossary_opens_its_meaning_from_the_keyboard(browser: Any, small: Path) -> None:
+    with Opened(browser, small, folded=True) as found:
+        term = found.page.locator("button.term").first
+        word = term.inner_text()
+        term.focus()
+        found.page.keyboard.press("Enter")
+        meaning = found.page.locator(".meaning:popover-open")
+        assert meaning.locator("strong").inner_text().lower() in word.lower()
+        found.page.keyboard.press("Escape")
+        assert meaning.count() == 0
+
+
+CONTROLS = "[...document.querySelectorAll('a[href], button, select, summary')]"
+
+
+def test_every_control_can_be_reached_by_the_keyboard(browser: Any, small: Path) -> None:
+    """From the top, Tab meets every link, answer, button, choice and fold that is shown, in their order."""
+    with Opened(browser, small, folded=True, viewport=SCREEN) as found:
+        seen: list[int] = []
+        while len(seen) < 400:
+            found.page.keyboard.press("Tab")
+            at = found.page.evaluate(f"{CONTROLS}.indexOf(document.activeElement)")
+            if at in seen or (at < 0 and found.page.evaluate("document.activeElement === document.body")):
+                break
+            seen += [at] if at >= 0 else []
+        shown = found.page.evaluate(f"{CONTROLS}.map((e, i) => e.checkVisibility() ? i : -1).filter(i => i >= 0)")
+        assert seen == shown
+
+
+def test_the_page_is_printed_whole(small: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["report", str(small.parent), "--pdf"]) == 0
+    target = Path(capsys.readouterr().out.splitlines()[-1])
+    content = target.read_bytes()
+    assert content.startswith(b"%PDF")
+    pages = len(re.findall(rb"/Type\s*/Page\b", content))
+    # The answer, the evidence, and the appendix: folded parts too, and no sheet that is almost empty for each of them.
+    assert 8 <= pages <= 25
+
+
+def test_without_a_browser_a_pdf_is_one_clear_line(
+    small: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", "")
+    assert main(["report", str(small.parent), "--pdf"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("study: error: a PDF needs Chromium or Chrome")
+    assert said.count("\n") == 1
 
 
 def test_the_appendix_and_the_details_are_folded(browser: Any, small: Path) -> None:

@@ -78,6 +78,8 @@ class Page(HTMLParser):
             self._inside = "paragraph"
 
     def handle_endtag(self, tag: str) -> None:
+        if tag in {"p", "figcaption"} and self._section:
+            self.sections[self._section] += " "
         if tag in {"th", "td", "p", "caption", "figcaption", "dt", "dd"}:
             self._inside = None
         elif tag == "table":
@@ -94,7 +96,7 @@ class Page(HTMLParser):
         elif self._inside == "words":
             self.words[self._words] += text
         elif self._inside == "paragraph":
-            self.sections[self._section] += text + " "
+            self.sections[self._section] += text
 
     def rows(self, key: str) -> list[list[str]]:
         """The body of a table, without the rows that only name a group."""

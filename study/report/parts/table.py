@@ -19,13 +19,12 @@ Entries = tuple[Cell, ...]
 
 @dataclass(frozen=True)
 class Column:
-    """`show` makes a row's entry: whole numbers get commas, None a dash, everything else stays as it is. `wide` columns
-    are left out on narrow screens; `words` are set to the left, numbers to the right."""
+    """`show` makes a row's entry: whole numbers get commas, None a dash, everything else stays as it is. `words` are
+    set to the left, numbers to the right."""
 
     title: str
     show: Callable[[Any], object]
     words: bool = False
-    wide: bool = False
 
     def entry(self, row: Any) -> Cell:
         found = self.show(row)
@@ -45,27 +44,23 @@ class Group:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; the first column heads its rows. Columns without any title make a list of facts. A `broad` table has no
-    room on a narrow screen, which leaves it out: its numbers stand elsewhere too."""
+    """A table; the first column heads its rows. Columns without any title make a list of facts."""
 
     key: str
     title: str
     caption: str
     columns: tuple[Column, ...]
     groups: tuple[Group, ...]
-    broad: bool = False
 
 
 def entries(columns: Sequence[Column], rows: Iterable[Any]) -> tuple[Entries, ...]:
     return tuple(tuple(column.entry(row) for column in columns) for row in rows)
 
 
-def plain(
-    key: str, title: str, caption: str, columns: Sequence[Column], rows: Iterable[Any], broad: bool = False
-) -> Table | None:
+def plain(key: str, title: str, caption: str, columns: Sequence[Column], rows: Iterable[Any]) -> Table | None:
     """A table of rows without headings; None without a row."""
     made = entries(columns, rows)
-    return Table(key, title, caption, tuple(columns), (Group("", None, made),), broad) if made else None
+    return Table(key, title, caption, tuple(columns), (Group("", None, made),)) if made else None
 
 
 def facts(key: str, title: str, caption: str, rows: Sequence[tuple[str, str]]) -> Table | None:

@@ -21,14 +21,14 @@ def cells(results: Results) -> Table:
     unit = f",{response.difference_unit}" if response.difference_unit else ""
     columns = (
         Column("Cell", lambda r: results.cell_label(r["levels"]), words=True),
-        Column("Runs", itemgetter("runs"), wide=True),
+        Column("Runs", itemgetter("runs")),
         Column("Median", lambda r: optional(r["median"], show)),
-        Column("Mean", lambda r: optional(r["mean"], show), wide=True),
-        Column(f"SD{unit}", lambda r: optional(r["sd"], response.spread), wide=True),
+        Column("Mean", lambda r: optional(r["mean"], show)),
+        Column(f"SD{unit}", lambda r: optional(r["sd"], response.spread)),
         Column("Lowest", lambda r: optional(r["min"], show)),
         Column("Highest", lambda r: optional(r["max"], show)),
         Column("Collapsed", itemgetter("collapsed")),
-        Column("Diverged", itemgetter("diverged"), wide=True),
+        Column("Diverged", itemgetter("diverged")),
     )
     groups = []
     for position, level in enumerate(ordered_levels(results)):

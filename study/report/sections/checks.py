@@ -14,6 +14,9 @@ from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Table, plain
 from study.report.results import Results
 
+FEW = 5
+"""Runs of a cell below which quantiles show nothing."""
+
 
 def section(results: Results) -> Section | None:
     items = (tests(results), quantiles(results), influence(results), missing(results), negative_control(results))
@@ -46,7 +49,7 @@ def tests(results: Results) -> Table | None:
     columns = (
         Column("Check", itemgetter(0), words=True),
         Column("Found", itemgetter(1), words=True),
-        Column("By", itemgetter(2), words=True, wide=True),
+        Column("By", itemgetter(2), words=True),
     )
     caption = (
         "They inform and choose nothing: the contrasts need none of them, as each has its own error over whole blocks."
@@ -57,7 +60,7 @@ def tests(results: Results) -> Table | None:
 def quantiles(results: Results) -> Figure | None:
     """Residuals against normal quantiles, an arm a panel."""
     found = results.found("diagnostics").get("qq")
-    if not found:
+    if not found or min(row["runs"] for row in results.cells) < FEW:
         return None
     frame = pd.DataFrame(
         {"arm": results.arm(arm["level"]), "normal": x, "residual": y}

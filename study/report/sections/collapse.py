@@ -15,7 +15,7 @@ from study.report.parts.table import Cell, Column, Table, plain
 from study.report.results import Results, Row
 from study.words import level_key
 
-ROW_HEIGHT = 42
+ROW_HEIGHT = 36
 
 
 def section(results: Results, compared: bool) -> Section | None:
@@ -70,7 +70,7 @@ def by_cell(results: Results, found: Row) -> Table | None:
         *(Column(results.arm(level), partial(_share, counts=counts, level=level)) for level in ordered_levels(results)),
     )
     caption = "Collapsed runs of all runs, by cell. A stronger ground is a larger share."
-    return plain("collapse", "Collapsed runs by cell", caption, columns, results.cell_grid(), broad=True)
+    return plain("collapse", "Collapsed runs by cell", caption, columns, results.cell_grid())
 
 
 def comparisons(results: Results, found: Row) -> Table | None:
@@ -88,7 +88,7 @@ def comparisons(results: Results, found: Row) -> Table | None:
     columns = (
         arm_column(results),
         Column("Collapsed", lambda r: share(r["rate"])),
-        Column("Interval", lambda r: span(r["ci_low"], r["ci_high"], share), wide=True),
+        Column("Interval", lambda r: span(r["ci_low"], r["ci_high"], share)),
         Column("p, adjusted" if len(rows) > 1 else "p", _p),
     )
     adjusted = "; adjusted by Holm" if len(rows) > 1 else ""

@@ -13,7 +13,7 @@ from study.report.results import Results, Row, known
 from study.report.sections.runs import every_run
 from study.report.verdict import Verdict
 
-ROW_HEIGHT = 46
+ROW_HEIGHT = 40
 
 
 def section(results: Results, verdict: Verdict) -> Section | None:
@@ -54,10 +54,10 @@ def scopes(results: Results) -> Table | None:
     headings = (
         arm_column(results),
         Column("Difference", lambda r: results.response.difference(r["estimate_pp"])),
-        Column("On these images", lambda r: bounds(r["these_images"]), wide=True),
+        Column("On these images", lambda r: bounds(r["these_images"])),
         Column("On new images too", lambda r: bounds(r["new_images_too"])),
-        Column("p, new images", lambda r: p_value(r["new_images_too"]["p"]), wide=True),
-        Column("Pairs better / worse", lambda r: _pairs(r["mcnemar"]), wide=True),
+        Column("p, new images", lambda r: p_value(r["new_images_too"]["p"])),
+        Column("Pairs better / worse", lambda r: _pairs(r["mcnemar"])),
     )
     caption = (
         f"Unadjusted intervals for new {unit}s scored on these {found.get('images', 0):,} test images, and for new "

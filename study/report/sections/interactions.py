@@ -81,7 +81,7 @@ def changes(results: Results) -> Table | None:
         arm_column(results),
         Column("From … to …", lambda r: _change(results, r["cell"]), words=True),
         Column("Change", lambda r: optional(r["estimate"], response.difference)),
-        Column("Interval", lambda r: response.bounds(r["ci_low"], r["ci_high"]), wide=True),
+        Column("Interval", lambda r: response.bounds(r["ci_low"], r["ci_high"])),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )
     caption = (
@@ -96,13 +96,13 @@ def anova(results: Results) -> Table | None:
     paired = results.block is not None
     corrected = (
         Column("p, corrected", lambda r: p_value(r["p_gg"])),
-        Column("ε", lambda r: optional(r["epsilon_gg"], lambda value: number(value, 2)), wide=True),
+        Column("ε", lambda r: optional(r["epsilon_gg"], lambda value: number(value, 2))),
     )
     columns = (
         Column("Term", lambda r: results.term_label(r["term"]), words=True),
-        Column("df", lambda r: f"{degrees(r['df1'])}, {optional(r['df2'], degrees)}", wide=True),
+        Column("df", lambda r: f"{degrees(r['df1'])}, {optional(r['df2'], degrees)}"),
         Column("F", lambda r: optional(r["F"], lambda value: significant(value, 3))),
-        Column("p", lambda r: p_value(r["p"]), wide=paired),
+        Column("p", lambda r: p_value(r["p"])),
         *(corrected if paired else ()),
         Column("η²", lambda r: optional(r.get("ges"), lambda value: number(value, 3))),
     )

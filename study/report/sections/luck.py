@@ -88,15 +88,15 @@ def table(results: Results) -> Table | None:
     columns = (
         arm_column(results),
         *(
-            Column(f"Wrong, {plural(count, 'run')}", partial(_chance, "wrong_way", count), wide=count != 1)
+            Column(f"Wrong, {plural(count, 'run')}", partial(_chance, "wrong_way", count))
             for count in (runs[0] if runs else ())
         ),
         Column("Better", _ahead),
-        Column("ε, in order", _in_order, wide=True),
-        Column("False headline", partial(_chance, "false_headline", 1), wide=True),
-        Column("Matters", lambda r: optional(r["matters"], share), wide=True),
+        Column("ε, in order", _in_order),
+        Column("False headline", partial(_chance, "false_headline", 1)),
+        Column("Matters", lambda r: optional(r["matters"], share)),
         Column(f"{block.capitalize()}s, one cell", lambda r: r["seeds_enough"]["cell"]),
-        Column(f"{block.capitalize()}s, all cells", lambda r: r["seeds_enough"]["grid"], wide=True),
+        Column(f"{block.capitalize()}s, all cells", lambda r: r["seeds_enough"]["grid"]),
     )
     caption = (
         f"Against {results.arm(results.control)}. Wrong: chance that the mean of so many runs of each, in "

@@ -123,7 +123,7 @@ def mixed(results: Results) -> Table | None:
         arm_column(results),
         Column("Difference", lambda r: optional(r["estimate"], response.difference)),
         Column("Interval", lambda r: response.bounds(r["ci_low"], r["ci_high"])),
-        Column("df", lambda r: optional(r["df"], degrees), wide=True),
+        Column("df", lambda r: optional(r["df"], degrees)),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),
     )
     terms = str(found["random"]).split(" + ")

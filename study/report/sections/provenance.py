@@ -1,16 +1,54 @@
 """What made the numbers, and what it cost."""
 
 from collections.abc import Sequence
+from operator import itemgetter
 
 from study.report.format import THIN, listing, moment, share
 from study.report.parts.section import Section, made
-from study.report.parts.table import Table, facts
+from study.report.parts.table import Column, Table, facts, plain
 from study.report.results import Results, Row
 from study.words import duration
 
 
 def section(results: Results) -> Section | None:
-    return made("provenance", "Provenance and cost", (origin(results), cost(results)), appendix=True)
+    items = (flow(results), origin(results), cost(results))
+    return made("provenance", "Plan, provenance and cost", items, appendix=True)
+
+
+def flow(results: Results) -> Table | None:
+    """What was planned beside what was done; None for a table that no study made."""
+    counts, design = results.provenance.get("runs") or {}, results.design
+    if not counts or not design:
+        return None
+    plan, seeds = design["plan"], design.get("seeds") or ()
+    analysed, done = len(results.runs), counts.get("done", 0)
+    margin = plan.get("margin_pp", plan.get("margin"))
+    rows = [
+        (
+            "Runs",
+            f"{counts['planned']:,}",
+            f"{done:,} trained, {counts.get('diverged', 0):,} diverged, {analysed:,} analysed",
+        ),
+        (f"{results.unit}s", f"{len(seeds):,}", f"{results.runs[results.block].nunique():,}" if results.block else ""),
+        ("Margin", results.response.margin(margin) if margin else "none", _margin(results)),
+        ("Error rate of all comparisons", f"{plan['alpha']:g}", f"{results.alpha:g}"),
+        (
+            "Comparisons",
+            f"each level with {results.arm(results.control)}",
+            f"{len(results.contrasts)} on the first screen",
+        ),
+        ("All other results", "not planned", "exploratory: read them as a description"),
+    ]
+    columns = (
+        Column("", itemgetter(0), words=True),
+        Column("Planned", itemgetter(1), words=True),
+        Column("Found", itemgetter(2), words=True),
+    )
+    return plain("flow", "Planned and found", "From the design, before the first run, to the page.", columns, rows)
+
+
+def _margin(results: Results) -> str:
+    return results.response.margin(results.margin) if results.margin else "none"
 
 
 def origin(results: Results) -> Table | None:

@@ -88,10 +88,10 @@ def settled(results: Results) -> Table | None:
         arm_column(results),
         Column("Settled after", lambda r: r["settled_at"] or f"open after {r['blocks']}"),
         Column("Conclusion", lambda r: r["label"], words=True),
-        Column("Difference", lambda r: response.difference(r["last"]["estimate"]), wide=True),
+        Column("Difference", lambda r: response.difference(r["last"]["estimate"])),
         Column("Interval", lambda r: response.bounds(r["last"]["ci_low"], r["last"]["ci_high"])),
-        Column("Fixed design", lambda r: r["fixed_blocks"], wide=True),
-        Column("Naive peeking", lambda r: _naive(r["naive"], results.unit), words=True, wide=True),
+        Column("Fixed design", lambda r: r["fixed_blocks"]),
+        Column("Naive peeking", lambda r: _naive(r["naive"], results.unit), words=True),
     )
     caption = (
         f"In {results.unit}s. Fixed design: how many would show the same with a chance of 80{THIN}%, planned in "

@@ -15,7 +15,7 @@ from study.report.results import Results, Row, known
 from study.report.verdict import Verdict
 from study.words import level_key
 
-ROW_HEIGHT = 46
+ROW_HEIGHT = 40
 
 
 def section(results: Results, verdict: Verdict) -> Section | None:
@@ -58,7 +58,7 @@ def choices(results: Results) -> Table | None:
         Column(results.focus.title.capitalize(), lambda r: results.arm(r["arm"]), words=True),
         Column("Cell", lambda r: results.cell_label(r["cell"]), words=True),
         Column("Best", lambda r: factor.label(r["best"])),
-        *(Column(factor.label(level), partial(_chosen, level=level), wide=True) for level in factor.levels),
+        *(Column(factor.label(level), partial(_chosen, level=level)) for level in factor.levels),
     )
     caption = (
         f"How often each {factor.title} was chosen, over {found['splits']} random halvings, and the choice on all "

@@ -48,7 +48,7 @@ WAYS = {
     "batch": "the test batch's own statistics",
 }
 
-SCORE_ROW = 44
+SCORE_ROW = 37
 GAP_HEIGHT = 240
 
 
@@ -216,12 +216,12 @@ def recovery(results: Results, found: Row) -> Table | None:
     columns = (
         Column("Implementation", implementation, words=True),
         Column("Decay", lambda r: f"{r['decay']:g}"),
-        Column("Starts at", lambda r: f"{r['start']:g}", wide=True),
-        Column("True variance", lambda r: optional(r["variance"], significant), wide=True),
+        Column("Starts at", lambda r: f"{r['start']:g}"),
+        Column("True variance", lambda r: optional(r["variance"], significant)),
         Column("Steps needed, predicted", lambda r: "never" if r["predicted_steps"] is None else r["predicted_steps"]),
         Column("Steps observed", _observed),
         Column("Steps of the run", itemgetter("steps")),
-        Column("Where", place, words=True, wide=True),
+        Column("Where", place, words=True),
     )
     return plain(
         "recovery",
