@@ -3,7 +3,7 @@
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jinja2
 from altair.utils.schemapi import debug_mode
@@ -46,18 +46,36 @@ def build(
         StudyError: a result file is missing or damaged.
     """
     results = read_results(results_dir)
-    page, drawn = render(results, explain)
+    page = render(results, explain)
     target = Path(out) if out else results.folder / "report.html"
-    files.write_text(target, page)
+    files.write_text(target, page.html)
     if figures is not None:
-        pictures.save([] if results.interim else drawn, figures)
-        for name, text in summary.documents(results, verdict(results)).items():
+        pictures.save([] if results.interim else page.drawings, figures)
+        for name, text in page.documents.items():
             files.write_text(figures / name, text)
+        if page.documents and page.drawings:
+            conclusion = verdict(results)
+            question = results.short_question or results.question
+            pictures.share(question, conclusion.headline, page.drawings[0][1], figures)
     return target
 
 
-def render(results: Results, explain: Explanation | None = None) -> tuple[str, list[tuple[Figure, str]]]:
-    """The page as HTML, and its figures, each with its drawing for a screen.
+class Page(NamedTuple):
+    """The report.
+
+    Attributes:
+        html: the page.
+        drawings: its figures, each with its drawing for a screen.
+        documents: the answer and the methods as files, by name; empty for an unfinished study.
+    """
+
+    html: str
+    drawings: list[tuple[Figure, str]]
+    documents: dict[str, str]
+
+
+def render(results: Results, explain: Explanation | None = None) -> Page:
+    """The report of results that were read.
 
     Raises:
         StudyError: a result file is of another version and lacks what the page shows.
@@ -92,7 +110,7 @@ def render(results: Results, explain: Explanation | None = None) -> tuple[str, l
         evidence=[part for part in parts if not part.appendix],
         appendix=[part for part in parts if part.appendix],
         keys={part.key for part in parts},
-        works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text),
+        works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text).values(),
         glossary=GLOSSARY,
         exploratory=bool(results.provenance.get("deviations")),
         copies=summary.copies(results, conclusion) if conclusion.arms else {},
@@ -114,7 +132,12 @@ def render(results: Results, explain: Explanation | None = None) -> tuple[str, l
         style=(ASSETS / "style.css").read_text(encoding="utf-8"),
         script=(ASSETS / "page.js").read_text(encoding="utf-8"),
     )
-    return page, [(figure, drawings[figure.key][0]) for figure in figures]
+    methods = next((part.text for part in parts if part.key == "methods"), ())
+    return Page(
+        page,
+        [(figure, drawings[figure.key][0]) for figure in figures],
+        summary.documents(results, conclusion, methods) if conclusion.arms else {},
+    )
 
 
 def embedded(value: Any) -> str:

@@ -1,7 +1,9 @@
 """Figures drawn: for the page, whose colors they take, and as files for papers and slides."""
 
+import html
 import json
 import re
+import textwrap
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from study import files
 from study.report.parts import theme
 from study.report.parts.figure import NARROW, Figure, laid_out
 
+SHARED = 1200, 630
+"""The pixels of the picture that links to a page are shown with."""
 _VARIABLE = re.compile(r"var\(--([\w-]+)\)")
 # What Vega writes for a live page: roles, the labels that it makes up, empty grounds.
 _NOISE = re.compile(
@@ -50,6 +54,27 @@ def published(svg: str) -> str:
     return _VARIABLE.sub(lambda found: theme.LIGHT[found[1]], whole)
 
 
+def share(question: str, answer: str, drawing: str, folder: Path) -> None:
+    """Write `share.png` to `folder`: question, answer and first figure as a picture to send."""
+    width, height = SHARED
+    left, top = 50, 75
+    parts: list[str] = []
+    for text, size, most, look in ((question, 40, 2, "font-weight='bold'"), (answer, 24, 4, "")):
+        lines = textwrap.wrap(text, int((width - 2 * left) / (0.49 * size)), max_lines=most, placeholder=" …")
+        for line in lines:
+            parts.append(
+                f"<text x='{left}' y='{top}' font-size='{size}' font-family='{theme.FONT}' fill='var(--ink)' {look}>"
+                f"{html.escape(line)}</text>"
+            )
+            top += int(1.3 * size)
+    across, down = (float(number) for number in re.findall(r'(?:width|height)="([\d.]+)"', drawing)[:2])
+    scale = min((width - 2 * left) / across, (height - top - 15) / down)
+    place = f"<g transform='translate({left},{top - 10}) scale({scale:.3f})'>{drawing}</g>"
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}">'
+    with files.replacing(folder / "share.png") as temporary:
+        temporary.write_bytes(vl_convert.svg_to_png(published(f"{opening}{''.join(parts)}{place}</svg>"), scale=1))
+
+
 def save(drawings: Iterable[tuple[Figure, str]], folder: Path) -> None:
     """Write each figure with its drawing to `folder` as SVG, PNG and CSV, and remove all others."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -62,7 +87,7 @@ def save(drawings: Iterable[tuple[Figure, str]], folder: Path) -> None:
             temporary.write_bytes(vl_convert.svg_to_png(picture, scale=theme.SCALE))
         written |= {f"{figure.key}.{kind}" for kind in ("svg", "png", "csv")}
     for path in folder.iterdir():
-        if path.suffix in {".svg", ".png", ".csv"} and path.name not in written:
+        if path.suffix in {".svg", ".png", ".csv"} and path.name not in {*written, "share.png"}:
             path.unlink()
 
 

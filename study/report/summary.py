@@ -1,8 +1,11 @@
 """The answer to take along: as text, as a table in Markdown and LaTeX, and the study as a reference."""
 
 import re
+import unicodedata
+from collections.abc import Sequence
 
 from study.report.results import Results
+from study.report.sections.methods import cited
 from study.report.verdict import Arm, Verdict
 
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"} | {
@@ -22,13 +25,16 @@ def copies(results: Results, verdict: Verdict) -> dict[str, str]:
     }
 
 
-def documents(results: Results, verdict: Verdict) -> dict[str, str]:
-    """The answer as files, by name; none of an unfinished study."""
-    if not verdict.arms:
-        return {}
+def documents(results: Results, verdict: Verdict, methods: Sequence[str]) -> dict[str, str]:
+    """The answer and the methods as files, by name; `methods` are the paragraphs of the page."""
     answers = "".join(f"**{row['question']}** {row['answer']}\n\n" for row in verdict.answers)
     text = f"# {results.question}\n\n{verdict.headline}\n\n{markdown(results, verdict)}\n{answers}"
-    return {"summary.md": text, "summary.tex": latex(results, verdict)}
+    return {
+        "summary.md": text,
+        "summary.tex": latex(results, verdict),
+        "methods.md": "\n\n".join(paragraph for paragraph in methods if paragraph) + "\n",
+        "references.bib": "".join(_entry(*work) for work in cited(methods).items()) + bibtex(results),
+    }
 
 
 def sentence(results: Results, verdict: Verdict) -> str:
@@ -65,6 +71,12 @@ def bibtex(results: Results) -> str:
     }
     fields = "".join(f"  {name} = {{{value}}},\n" for name, value in entry.items() if value)
     return f"@misc{{{re.sub(r'[^A-Za-z0-9-]', '-', results.name)},\n{fields}}}\n"
+
+
+def _entry(citation: str, work: str) -> str:
+    """A work that the methods cite; its fields are for whoever keeps a bibliography to complete."""
+    key = re.sub(r"[^A-Za-z0-9]", "", unicodedata.normalize("NFKD", citation))
+    return f"@misc{{{key},\n  note = {{{_tex(work)}}},\n}}\n\n"
 
 
 def _headings(results: Results) -> tuple[str, ...]:

@@ -207,7 +207,7 @@ def test_the_study_without_optional_files_is_a_page_without_their_sections(copy:
             path.unlink()
     for name in ("mechanism.json", "provenance.json", "curves.parquet", "statistics_gap.parquet", "runs.parquet"):
         (copy / name).unlink()
-    page_, _ = render(read_results(copy))
+    page_ = render(read_results(copy)).html
     assert set(payload(page_)["files"]) == {"effects", "runs", "all-runs"}
 
 
@@ -251,10 +251,19 @@ def test_every_figure_is_saved_as_svg_and_png_of_publication_size(copy: Path) ->
         *(f"{k}.{kind}" for k in keys for kind in ("svg", "png", "csv")),
         "summary.md",
         "summary.tex",
+        "methods.md",
+        "references.bib",
+        "share.png",
     }
+    shared = (copy / "figures" / "share.png").read_bytes()
+    assert struct.unpack(">II", shared[16:24]) == (1200, 630)
     found = json.loads((copy / "analysis" / "verdicts.json").read_text(encoding="utf-8"))
     told = (copy / "figures" / "summary.md").read_text(encoding="utf-8")
     assert all(row["answer"] in told for row in found["answers"])
+    methods = (copy / "figures" / "methods.md").read_text(encoding="utf-8")
+    entries = (copy / "figures" / "references.bib").read_text(encoding="utf-8")
+    assert len(re.findall(r"^@misc\{\w", entries, re.MULTILINE)) == 1 + len(cited([methods])) > 10
+    assert entries.count("{") == entries.count("}")
     for key in keys:
         svg = (copy / "figures" / f"{key}.svg").read_text(encoding="utf-8")
         assert ElementTree.fromstring(svg).tag.endswith("svg")
@@ -309,7 +318,7 @@ def test_every_work_that_the_methods_cite_is_listed_and_no_other(small: Path, sm
         listed = re.search(r'<ul class="works">(.*?)</ul>', page_, re.DOTALL)
         assert listed
         items = re.findall(r"<li>(.*?)</li>", listed.group(1))
-        assert items == [html.escape(work, quote=False).replace("'", "&#39;") for work in cited([text_])]
+        assert items == [html.escape(work, quote=False).replace("'", "&#39;") for work in cited([text_]).values()]
         for citation in citations:
             names, year = citation.rsplit(" ", 1)
             first = re.split(r",| and | et al", names)[0].split()[-1]

@@ -17,11 +17,11 @@ def section(results: Results, more: Sequence[str]) -> Section | None:
     return made("methods", "Methods", (), (_design(results), *more, *primary, *_further(results)), appendix=True)
 
 
-def cited(paragraphs: Iterable[str]) -> tuple[str, ...]:
-    """The works that the paragraphs cite, in the order of the alphabet."""
+def cited(paragraphs: Iterable[str]) -> dict[str, str]:
+    """The works that the paragraphs cite, by their citation, in the order of the alphabet."""
     text = " ".join(paragraphs)
     works: dict[str, str] = json.loads((ASSETS / "references.json").read_text(encoding="utf-8"))
-    return tuple(work for citation, work in works.items() if citation in text)
+    return {citation: work for citation, work in works.items() if citation in text}
 
 
 def _further(results: Results) -> list[str]:
