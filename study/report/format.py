@@ -152,7 +152,7 @@ class Response:
     @property
     def title(self) -> str:
         """Its name at the head of a figure or an axis, with the unit of a number."""
-        return sentence(self.name) + self.unit_after
+        return self.name + self.unit_after
 
     @property
     def unit_after(self) -> str:

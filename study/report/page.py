@@ -73,6 +73,10 @@ class Page(NamedTuple):
     drawings: list[tuple[Figure, str]]
     documents: dict[str, str]
 
+    def _repr_html_(self) -> str:
+        """The page in a notebook, on its first screen."""
+        return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="900" style="border: 0"></iframe>'
+
 
 def render(results: Results, explain: Explanation | None = None) -> Page:
     """The report of results that were read.

@@ -62,6 +62,10 @@ class Verdict:
         """The sentences that answer a question."""
         return next(row["answer"] for row in self.answers if row["key"] == key)
 
+    def brief(self, key: str) -> str:
+        """The line that answers a question."""
+        return next(row["brief"] for row in self.answers if row["key"] == key)
+
     @property
     def text(self) -> str:
         """All answers, for a terminal."""

@@ -290,6 +290,13 @@ def test_a_drawing_names_its_arms_and_cells_as_they_are(small: Path) -> None:
     assert max(len(digits) for digits in re.findall(r' transform="[^"]*?\.(\d+)', svg)) <= 2
 
 
+def test_a_notebook_shows_the_page_itself(small: Path) -> None:
+    page = render(read_results(small), MnistExplanation(small))
+    ((tag, attributes),) = Elements(page._repr_html_()).found
+    assert tag == "iframe"
+    assert attributes["srcdoc"] == page.html
+
+
 def test_what_can_be_copied_holds_the_answer(small: Path, small_page: str) -> None:
     found = json.loads((small / "analysis" / "verdicts.json").read_text(encoding="utf-8"))
     texts = {

@@ -24,7 +24,7 @@ def arms_of(results: Results, table: pd.DataFrame) -> list[str]:
 
 def arm_column(results: Results) -> Column:
     """The first column of a table with a row an arm."""
-    return Column(results.focus.title.capitalize(), lambda row: results.arm(row["level"]), words=True)
+    return Column(results.focus.title, lambda row: results.arm(row["level"]), words=True)
 
 
 def cell_order(results: Results, present: pd.Series) -> list[str]:

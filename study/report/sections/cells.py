@@ -2,7 +2,7 @@
 
 from operator import itemgetter
 
-from study.report.format import optional, sentence
+from study.report.format import optional
 from study.report.parts.labels import ordered_levels
 from study.report.parts.section import Section, made
 from study.report.parts.table import Column, Group, Table, entries
@@ -37,4 +37,4 @@ def cells(results: Results) -> Table:
             groups.append(Group(results.arm(level), position, entries(columns, rows)))
     some = "" if response.counts else " that have a number"
     caption = f"Over all runs of a cell{some}, collapsed ones too."
-    return Table("cells", f"{sentence(response.name)} by cell", caption, columns, tuple(groups))
+    return Table("cells", f"All cells: {response.name}", caption, columns, tuple(groups))

@@ -164,7 +164,7 @@ def negative_control(results: Results) -> Table | None:
     rows = [{**again, "name": f"{results.arm(again['control'])}, other seeds"}]
     rows += [{**row, "name": results.arm(row["level"])} for row in results.contrasts]
     columns = (
-        Column(results.focus.title.capitalize(), itemgetter("name"), words=True),
+        Column(results.focus.title, itemgetter("name"), words=True),
         Column("Difference", lambda r: optional(r["estimate"], show)),
         Column("Interval", lambda r: " to ".join(optional(r[end], show) for end in ("ci_low", "ci_high"))),
         Column("p, adjusted", lambda r: p_value(r["p_adjusted"])),

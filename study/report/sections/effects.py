@@ -18,9 +18,8 @@ ROW_HEIGHT = 40
 
 def section(results: Results, verdict: Verdict) -> Section | None:
     text = (verdict.answer("helps"), verdict.answer("size"))
-    return made(
-        "effects", "How large is the difference?", (by_cell(results), every_run(results), scopes(results)), text
-    )
+    items = (by_cell(results), every_run(results), scopes(results))
+    return made("effects", "How large is the difference?", items, text, finding=verdict.brief("size"))
 
 
 def by_cell(results: Results) -> Figure | None:

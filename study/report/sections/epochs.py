@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from study.report.format import THIN, sentence, span, with_bounds
+from study.report.format import THIN, span, with_bounds
 from study.report.parts import axes, marks
 from study.report.parts.figure import Figure, Plot, grid
 from study.report.parts.frames import differences
@@ -31,7 +31,7 @@ def learning_curves(results: Results) -> Figure | None:
         key="curves",
         title="Learning curves",
         caption=(
-            f"{sentence(_name(results))} after each epoch. Lines are medians over runs; the bands hold the middle "
+            f"After each epoch: {_name(results)}. Lines are medians over runs; the bands hold the middle "
             f"80{THIN}% of the runs at each epoch."
         ),
         alternative=f"Median {_name(results)} and the middle 80 % after epoch {last}. {'; '.join(ends)}.",
@@ -58,7 +58,7 @@ def difference_by_epoch(results: Results) -> Figure | None:
         key="difference-by-epoch",
         title=f"Difference from {results.arm(results.control)} by epoch",
         caption=(
-            f"{sentence(_name(results))}, averaged over the other factors. The band holds for all epochs and arms at "
+            f"The {_name(results)}, averaged over the other factors. The band holds for all epochs and arms at "
             "once; the line at 0 is no difference. Every panel has its own vertical scale."
         ),
         alternative=f"Differences after epoch {last}: {'; '.join(words)}.",
@@ -112,7 +112,7 @@ def _plot(results: Results, bands: pd.DataFrame) -> Plot:
     ends = [bands[f"{field}_low"].min(), bands[f"{field}_high"].max()]
     look = axes.error_axis(ends) if results.counts else axes.spread_axis(*ends)
     colour, x = marks.arm_colour(results), axes.epochs(int(bands["epoch"].max()))
-    title = f"{sentence(_name(results))}, log error" if results.counts else results.response.title
+    title = f"{_name(results)}, log error" if results.counts else results.response.title
     y = alt.Y(f"{field}:Q", title=title, **look)
     tips = {"arm:N": results.focus.title, "epoch:Q": "epoch", "words:N": "median (middle 80 %)"}
     area = alt.Chart().mark_area(opacity=0.16)

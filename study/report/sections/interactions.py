@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from study.report.format import degrees, number, optional, p_value, sentence, significant
+from study.report.format import degrees, number, optional, p_value, significant
 from study.report.parts.axes import effect_axis
 from study.report.parts.figure import Figure, grid
 from study.report.parts.frames import differences
@@ -22,7 +22,8 @@ DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 def section(results: Results, verdict: Verdict) -> Section | None:
     items = (*(against(results, factor) for factor in results.others), changes(results), anova(results))
     text = [verdict.answer("depends")]
-    return made("interactions", "Does it depend on the other factors?", items, text) if results.others else None
+    title, finding = "Does it depend on the other factors?", verdict.brief("depends")
+    return made("interactions", title, items, text, finding=finding) if results.others else None
 
 
 def against(results: Results, factor: Factor) -> Figure | None:
@@ -61,7 +62,7 @@ def against(results: Results, factor: Factor) -> Figure | None:
     ]
     return Figure(
         key=key,
-        title=sentence(f"{results.focus.title} and {factor.title}"),
+        title=f"The effect of {results.focus.title} by {factor.title}",
         caption=(
             f"The effect of each arm against {results.arm(results.control)}, by {factor.title}. A flat line "
             f"means that the effect does not depend on {factor.title}. The horizontal rule marks no effect, "

@@ -7,7 +7,7 @@ from typing import Any
 import altair as alt
 import pandas as pd
 
-from study.report.format import THIN, number, optional, plural, sentence, share, significant, span, with_bounds
+from study.report.format import THIN, number, optional, plural, share, significant, span, with_bounds
 from study.report.parts import marks
 from study.report.parts.axes import error_axis, error_of, positive_axis, value_axis, whole_ticks
 from study.report.parts.figure import Figure, panel
@@ -28,7 +28,7 @@ SPREADS = {
 def section(results: Results, verdict: Verdict) -> Section | None:
     noise = (spread(results), components(results), variance_shares(results))
     items = (checks(results), table(results), *noise, best_of_k(results))
-    return made("luck", "Is it luck?", items, [verdict.answer("luck")])
+    return made("luck", "Is it luck?", items, [verdict.answer("luck")], finding=verdict.brief("luck"))
 
 
 def checks(results: Results) -> Figure | None:
@@ -95,8 +95,8 @@ def table(results: Results) -> Table | None:
         Column("ε, in order", _in_order),
         Column("False headline", partial(_chance, "false_headline", 1)),
         Column("Matters", lambda r: optional(r["matters"], share)),
-        Column(f"{block.capitalize()}s, one cell", lambda r: r["seeds_enough"]["cell"]),
-        Column(f"{block.capitalize()}s, all cells", lambda r: r["seeds_enough"]["grid"]),
+        Column(f"Enough {block}s, one cell", lambda r: r["seeds_enough"]["cell"]),
+        Column(f"Enough {block}s, all cells", lambda r: r["seeds_enough"]["grid"]),
     )
     caption = (
         f"Against {results.arm(results.control)}. Wrong: chance that the mean of so many runs of each, in "
@@ -104,7 +104,7 @@ def table(results: Results) -> Table | None:
         f"ε, in order: almost stochastic order of the {block} means, an upper bound; below 0.5 the arm is ahead at "
         "almost every quantile (Dror, Shlomov and Reichart 2019). "
         "False headline: chance that two single runs differ by more than the margin if there were no effect. "
-        f"Matters: probability that the difference exceeds the margin (flat prior). {block.capitalize()}s that would "
+        f"Matters: probability that the difference exceeds the margin (flat prior). Enough: the {block}s that would "
         "have been enough to find the difference as it was found here, an underestimate when it was lucky."
     )
     return plain("luck", "What a handful of runs would have said", caption, columns, rows)
@@ -244,7 +244,7 @@ def best_of_k(results: Results) -> Figure | None:
     x = alt.X("k:Q", title="Runs to pick the best from", scale=scale, axis=axis)
     if response.counts:
         frame["error"] = error_of(frame["best"], results.trials)
-        title = f"{sentence(response.name)} of the best, spaced by log error"
+        title = f"Best {response.name}, spaced by log error"
         y = alt.Y("error:Q", title=title, **error_axis(list(frame["error"])))
     else:
         look = value_axis(float(frame["best"].min()), float(frame["best"].max()))

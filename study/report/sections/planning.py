@@ -17,7 +17,8 @@ SCOPES = {"main": "averaged over all cells", "cell": "in a single cell"}
 def section(results: Results, verdict: Verdict) -> Section | None:
     found = bool(results.found("power"))
     items, text = ([seeds_needed(results)], [_detectable(results)]) if found else ((), ())
-    return made("planning", "What now?", items, [verdict.answer("now"), *text], shown=0)
+    told, finding = [verdict.answer("now"), *text], verdict.brief("now")
+    return made("planning", "What now?", items, told, finding=finding, shown=0)
 
 
 def seeds_needed(results: Results) -> Figure | None:
@@ -42,7 +43,7 @@ def seeds_needed(results: Results) -> Figure | None:
     frame = pd.DataFrame(table)
     scopes, effects = list(SCOPES.values()), list(dict.fromkeys(frame["effect"]))
     look = positive_axis(float(frame["low"].min()), float(frame["high"].max()))
-    y = alt.Y("seeds:Q", title=f"{block.capitalize()}s, log scale", **look)
+    y = alt.Y("seeds:Q", title=f"Number of {block}s, log scale", **look)
     x = alt.X("effect:N", sort=effects, title="True difference to be found", axis=alt.Axis(labelAngle=0))
     offset = alt.XOffset("scope:N", sort=scopes)
     base = alt.Chart(alt.NamedData("power"))
@@ -56,7 +57,7 @@ def seeds_needed(results: Results) -> Figure | None:
         key="power",
         title=f"How many {block}s find which difference",
         caption=(
-            f"{block.capitalize()}s needed to find a true difference with a chance of {100 * found['power']:g}{THIN}%, "
+            f"The {block}s needed to find a true difference with a chance of {100 * found['power']:g}{THIN}%, "
             f"from the spread measured here ({results.pooled_words}), adjusted for "
             f"{plural(found['contrasts'], 'comparison')}. Bars carry the uncertainty of that spread."
         ),

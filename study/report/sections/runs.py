@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from study.report.format import optional, plural, sentence
+from study.report.format import optional, plural
 from study.report.parts.axes import error_of
 from study.report.parts.figure import Figure, Plot, grid
 from study.report.parts.frames import every_outcome, outcome_axis
@@ -25,7 +25,7 @@ def every_run(results: Results) -> Figure:
     lost = int((frame["kind"].eq("run") & frame["outcome"].isna()).sum())
     return Figure(
         key="runs",
-        title=f"{sentence(results.response.name)} of each run",
+        title=f"Every run: {results.response.name}",
         caption=(
             "A dot is one run"
             + (
@@ -93,4 +93,4 @@ def _alternative(results: Results) -> str:
         low, median, high = (optional(cell[key], results.response.value) for key in ("min", "median", "max"))
         where = f"{results.arm(cell['levels'][results.focus.name])}, {results.cell_label(cell['levels'])}"
         parts.append(f"{where}: {plural(cell['runs'], 'run')}, {low} to {high}, median {median}")
-    return f"{sentence(results.response.name)} of every run by cell. {'; '.join(parts)}."
+    return f"Every run, by cell: {results.response.name}. {'; '.join(parts)}."

@@ -39,7 +39,7 @@ def path(results: Results) -> Figure | None:
     ticks = looks if len(looks) <= 7 else looks[:: -(-len(looks) // 6)]
     x = alt.X(
         "blocks:Q",
-        title=f"{block.capitalize()}s",
+        title=f"Number of {block}s",
         scale=alt.Scale(domain=[looks[0], looks[-1]], nice=False, padding=8),
         axis=alt.Axis(values=list(ticks), grid=False),
     )

@@ -21,7 +21,8 @@ ROW_HEIGHT = 40
 def section(results: Results, verdict: Verdict) -> Section | None:
     if not results.found("tuned"):
         return None
-    return made("tuned", "And each at its own best?", (tuned(results), choices(results)), [verdict.answer("tuned")])
+    items, text = (tuned(results), choices(results)), [verdict.answer("tuned")]
+    return made("tuned", "And each at its own best?", items, text, finding=verdict.brief("tuned"))
 
 
 def tuned(results: Results) -> Figure | None:
@@ -55,7 +56,7 @@ def choices(results: Results) -> Table | None:
     if factor is None:
         return None
     headings = (
-        Column(results.focus.title.capitalize(), lambda r: results.arm(r["arm"]), words=True),
+        Column(results.focus.title, lambda r: results.arm(r["arm"]), words=True),
         Column("Cell", lambda r: results.cell_label(r["cell"]), words=True),
         Column("Best", lambda r: factor.label(r["best"])),
         *(Column(factor.label(level), partial(_chosen, level=level)) for level in factor.levels),
