@@ -15,7 +15,7 @@ from study.report.parts.table import Cell, Column, Table, plain
 from study.report.results import Results, Row
 from study.words import level_key
 
-ROW_HEIGHT = 36
+ROW_HEIGHT = 33
 
 
 def section(results: Results, compared: bool) -> Section | None:

@@ -13,7 +13,7 @@ from study.report.results import Results, Row, known
 from study.report.sections.runs import every_run
 from study.report.verdict import Verdict
 
-ROW_HEIGHT = 40
+ROW_HEIGHT = 38
 
 
 def section(results: Results, verdict: Verdict) -> Section | None:

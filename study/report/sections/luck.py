@@ -73,7 +73,7 @@ def checks(results: Results) -> Figure | None:
             f"cell). At 50{THIN}% a coin does as well."
         ),
         alternative=f"Chance of the wrong order against {control}. {'; '.join(words)}.",
-        plot=panel(rows.properties(height=alt.Step(44)), reserve=150, wide=760),
+        plot=panel(rows.properties(height=alt.Step(36)), reserve=150, wide=760),
         data={"wrong_way": frame, "hundred": hundred},
     )
 

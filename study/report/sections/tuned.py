@@ -15,7 +15,7 @@ from study.report.results import Results, Row, known
 from study.report.verdict import Verdict
 from study.words import level_key
 
-ROW_HEIGHT = 40
+ROW_HEIGHT = 36
 
 
 def section(results: Results, verdict: Verdict) -> Section | None:
