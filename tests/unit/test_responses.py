@@ -168,14 +168,12 @@ def test_a_weights_and_biases_export_is_read_as_it_comes(tmp_path: Path, capsys:
     (row,) = [r for r in json.loads((out / "contrasts.json").read_text()) if r["level"] == "adam"]
     assert row["estimate"] == pytest.approx(contrast(expected, "adam")["estimate"], rel=1e-9)
     assert main(["report", str(out)]) == 0
-    assert (
-        "Better than sgd by more than the margin of ±0.1\N{NARROW NO-BREAK SPACE}nats: adam" in capsys.readouterr().out
-    )
+    assert capsys.readouterr().out.startswith("Yes: “adam”, ")
     page = (out / "report.html").read_text()
     assert "It cannot know whether the question" in page
     assert "Left out, as they have no outcome: 1 crashed and 1 running" in page
     assert "1 finished run without a number" in page
-    assert "Validation loss of each run" in page
+    assert "Every run: validation loss" in page
     for absent in ("accuracy", "Odds of an error", "test set", "images"):
         assert absent not in page.split('id="report-data"')[0].split("</style>")[1]
 

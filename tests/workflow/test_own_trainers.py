@@ -41,7 +41,9 @@ def stored(folder: Path) -> dict[str, tuple[int, bytes]]:
 def words(page: Path) -> str:
     """What stands on the page, without its figures' data and its scripts."""
     text = page.read_text().split('id="report-data"')[0]
-    text = re.sub(r"<[^>]+>", " ", re.sub(r"(?s)<style>.*?</style>", "", text))
+    # A word of the glossary is a button within its sentence.
+    text = re.sub(r"(?s)<style>.*?</style>|</?button[^>]*>", "", text)
+    text = re.sub(r"<[^>]+>", " ", text)
     return text.replace("\N{NARROW NO-BREAK SPACE}", " ")
 
 
