@@ -1,5 +1,6 @@
 """The report: a results directory becomes one HTML file that needs nothing else, no script either."""
 
+import html
 import json
 import re
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jinja2
 from altair.utils.schemapi import debug_mode
-from markupsafe import Markup, escape
 
 from study import files
 from study.errors import StudyError
@@ -75,7 +75,7 @@ class Page(NamedTuple):
 
     def _repr_html_(self) -> str:
         """The page in a notebook, on its first screen."""
-        return f'<iframe srcdoc="{escape(self.html)}" width="100%" height="900" style="border: 0"></iframe>'
+        return f'<iframe srcdoc="{html.escape(self.html)}" width="100%" height="900" style="border: 0"></iframe>'
 
 
 def render(results: Results, explain: Explanation | None = None) -> Page:
@@ -152,8 +152,8 @@ def embedded(value: Any) -> str:
     return text
 
 
-def _terms(text: str) -> Markup:
-    """A text in which the first mention of each word of the glossary opens its meaning, without a script."""
+def _terms(text: str) -> str:
+    """HTML of a text in which the first mention of each word of the glossary opens its meaning, without a script."""
     numbers = {word: number for number, word in enumerate(GLOSSARY)}
     seen: set[str] = set()
 
@@ -163,7 +163,7 @@ def _terms(text: str) -> Markup:
         seen.add(found[1])
         return f'<button type="button" class="term" popovertarget="term-{numbers[found[1]]}">{found[0]}</button>'
 
-    return Markup(_TERM.sub(button, str(escape(text))))
+    return _TERM.sub(button, html.escape(text))
 
 
 def _strip(results: Results, explain: Explanation | None) -> list[str]:

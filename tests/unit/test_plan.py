@@ -36,6 +36,7 @@ def test_the_design_file_holds_what_later_steps_need(tmp_path: Path) -> None:
         "schema": 2,
         "name": "small",
         "question": "Why?",
+        "short_question": "",
         "network": "asker",
         "factors": [
             {

@@ -282,7 +282,7 @@ def test_a_drawing_names_its_arms_and_cells_as_they_are(small: Path) -> None:
         words = re.sub(r"<[^>]*>", "\n", svg)
         for level in results.focus.levels:
             assert results.arm(level) in words
-        assert "Validation accuracy" in words
+        assert "validation accuracy" in words
     svg, _ = both(found["runs"])
     tips = re.findall(r'data-tip="([^"]*)"', svg)
     assert len(tips) == len(results.runs)

@@ -57,7 +57,7 @@ def words(page: Path) -> str:
         ),
         (
             "spirals",
-            "Better than small (sd 0.1) by more than the margin of ±0.05 nats: He",
+            "Better than small (sd 0.1) by more than the margin of ±0.05 nats: “He”",
             ("accuracy", "Odds", " pp"),
         ),
     ],

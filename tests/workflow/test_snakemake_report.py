@@ -68,6 +68,6 @@ def test_the_page_works_inside_it(finished: Study, browser: Any) -> None:
     page.get_by_text("Verdict", exact=True).first.click()
     page.get_by_text("the report, one page").first.wait_for()
     page.locator("a[iconname=eye]").first.click()
-    page.frame_locator("iframe").locator("html[data-ready=yes]").wait_for(timeout=120_000)
+    page.frame_locator("iframe").locator("#figure-effects svg").first.wait_for(timeout=120_000)
     page.close()
     assert not [url for url in requests if url.startswith("http")]
