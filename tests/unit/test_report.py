@@ -25,7 +25,7 @@ from study.report.parts import theme
 from study.report.parts.axes import effect_axis, error_axis, ratio_ticks, whole_ticks
 from study.report.parts.figure import NARROW, Figure, laid_out
 from study.report.pictures import both
-from study.report.results import read_results
+from study.report.results import Factor, read_results
 from study.report.sections import Section, sections
 from study.report.sections.estimation import estimation
 from study.report.sections.methods import cited
@@ -288,6 +288,14 @@ def test_a_drawing_names_its_arms_and_cells_as_they_are(small: Path) -> None:
     assert len(tips) == len(results.runs)
     assert any("tutorial (decay 0.9)" in tip and "dropout rate 0.3" in tip for tip in tips)
     assert max(len(digits) for digits in re.findall(r' transform="[^"]*?\.(\d+)', svg)) <= 2
+
+
+def test_what_differs_between_cells_is_not_told_of_the_study(small: Path) -> None:
+    results, explain = read_results(small), MnistExplanation(small)
+    assert explain.setting(results) == "asker network, 4 epochs"
+    longer = replace(results, factors=(*results.factors, Factor("epochs", "epochs", ("4", "8"), ("4", "8"))))
+    assert explain.setting(longer) == "asker network"
+    assert "for the epochs of its cell in batches" in explain.methods(longer)[0]
 
 
 def test_a_notebook_shows_the_page_itself(small: Path) -> None:

@@ -73,7 +73,8 @@ class MnistExplanation:
         return made("why", "Why", items, [f"{name}: {cause}" for name, cause in causes.items() if cause])
 
     def setting(self, results: Results) -> str:
-        return f"{results.design['network']} network, {plural(results.design['epochs'], 'epoch')}"
+        network, epochs = _network(results)
+        return ", ".join(part for part in (f"{network} network" if network else "", epochs) if part)
 
     def rescored(self, results: Results) -> Rescored | None:
         column, runs = "test_correct_population", results.runs
@@ -86,9 +87,11 @@ class MnistExplanation:
     def methods(self, results: Results) -> Sequence[str]:
         design = results.design
         data = (design.get("data") or {}).get("name")
+        network, epochs = _network(results)
         return (
-            f"Network {design['network']}, trained on {design['train_images']:,} images{f' of {data}' if data else ''} "
-            f"for {plural(design['epochs'], 'epoch')} in batches of {design['batch_size']}, and scored after the last "
+            f"{f'Network {network}' if network else 'Each network'}, trained on {design['train_images']:,} "
+            f"images{f' of {data}' if data else ''} for {epochs or 'the epochs of its cell'} in batches of "
+            f"{design['batch_size']}, and scored after the last "
             "epoch; no best epoch is chosen.",
             "Population statistics are computed over the training set after the training, as in Algorithm 2 of the "
             "original paper (Ioffe and Szegedy 2015).",
@@ -126,6 +129,15 @@ class MnistExplanation:
         rows = [cell for cell in rows if cell["accuracy"]["moving"]["min"] is not None and cell["runs"] > 1]
         widest = max(rows, key=_spread, default=None)
         return widest if widest is not None and _spread(widest) >= 5.0 else None
+
+
+def _network(results: Results) -> tuple[str, str]:
+    """The network and how long it was trained, in words; empty where that differs between the cells."""
+    varied, design = {factor.name for factor in results.factors}, results.design
+    return (
+        "" if "network" in varied else str(design["network"]),
+        "" if "epochs" in varied else plural(design["epochs"], "epoch"),
+    )
 
 
 def scores(results: Results, found: Row) -> Figure | None:
