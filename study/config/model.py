@@ -45,7 +45,9 @@ class Study(Section):
         "records."
     )
     question: str = Field("", description="The question in one sentence, as the report repeats it.")
-    short_question: str = Field("", description="The question in one line, the heading of the report.")
+    short_question: str = Field(
+        "", description="The question in one line, the heading of the report; a file that changes one changes both."
+    )
 
 
 class Sequence(Section):

@@ -132,6 +132,12 @@ def test_a_preset_laid_over_the_study_resolves(preset: Path) -> None:
     assert configuration.resolve(config)["study"]["name"] == preset.stem.replace("_", "-")
 
 
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda path: path.stem)
+def test_a_preset_with_another_question_has_another_heading(preset: Path) -> None:
+    study = yaml.safe_load(preset.read_text(encoding="utf-8")).get("study", {})
+    assert ("question" in study) == ("short_question" in study)
+
+
 @pytest.mark.parametrize(
     "path", [PROJECT / "config.yaml", *PRESETS, *EXAMPLES], ids=lambda path: str(path.relative_to(PROJECT))
 )
