@@ -75,7 +75,7 @@ def test_too_few_runs_are_described_and_compared_with_nothing(
     text = words(tmp_path)
     assert f"INTERIM {of(count, 20)} runs." in text
     assert "No verdict yet" in text
-    assert "Test accuracy of each run" in text
+    assert "Every run: test accuracy" in text
     assert f"{count} of 20 planned, 0 diverged, {20 - count} missing" in text
     assert len(pd.read_parquet(tmp_path / "interim/runs.parquet")) == count
     assert sum(row["runs"] for row in result(tmp_path, "analysis/cells")) == count
