@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from study.analysis.briefs import briefs
+from study.analysis import briefs
 from study.analysis.verdict import COLLAPSES, DIVERGES, failing_cells
 from study.analysis.words import NOT_STUDIED, Row, Words
 from study.report.format import listing, of, plural, sentence, share
 
-# The sections of the page that hold the evidence.
+# Each with the section of the page that holds the evidence.
 QUESTIONS = {
     "helps": ("Does it help?", "effects"),
     "size": ("By how much?", "effects"),
@@ -18,6 +18,8 @@ QUESTIONS = {
     "now": ("What now?", "planning"),
 }
 
+Maker = Callable[[Words, Sequence[Row]], str]
+
 
 def answers(words: Words, arms: Sequence[Row]) -> list[dict[str, str]]:
     """The six answers, always six and always in this order.
@@ -25,33 +27,25 @@ def answers(words: Words, arms: Sequence[Row]) -> list[dict[str, str]]:
     Returns:
         Rows of key, question, brief (a line), answer (sentences), evidence (a section of the page).
     """
-    makers: dict[str, Callable[[Words, Sequence[Row]], str]] = {
-        "helps": _helps,
-        "size": _size,
-        "depends": _depends,
-        "luck": _luck,
-        "tuned": _tuned,
-        "now": _now,
+    makers: dict[str, tuple[Maker, Maker]] = {
+        "helps": (briefs.helps, _helps),
+        "size": (briefs.size, _size),
+        "depends": (briefs.depends, _depends),
+        "luck": (briefs.luck, _luck),
+        "tuned": (briefs.tuned, _tuned),
+        "now": (briefs.now, _now),
     }
-    lines = briefs(words, arms)
-    return [
-        {
-            "key": key,
-            "question": question,
-            "brief": lines[key],
-            "answer": makers[key](words, arms),
-            "evidence": evidence,
-        }
-        for key, (question, evidence) in QUESTIONS.items()
-    ]
+    return [_row(key, makers[key][0](words, arms), makers[key][1](words, arms)) for key in QUESTIONS]
 
 
 def without_conclusion(reason: str) -> list[dict[str, str]]:
     """The six answers where nothing is concluded."""
-    return [
-        {"key": key, "question": question, "brief": reason, "answer": reason, "evidence": evidence}
-        for key, (question, evidence) in QUESTIONS.items()
-    ]
+    return [_row(key, reason, reason) for key in QUESTIONS]
+
+
+def _row(key: str, brief: str, answer: str) -> dict[str, str]:
+    question, evidence = QUESTIONS[key]
+    return {"key": key, "question": question, "brief": brief, "answer": answer, "evidence": evidence}
 
 
 def _helps(words: Words, arms: Sequence[Row]) -> str:

@@ -1,7 +1,7 @@
 """The answers in brief: a headline with the numbers, and one line for each question, as true as the long answers."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from study.analysis.advice import advice
 from study.analysis.verdict import COLLAPSES, DIVERGES
@@ -46,19 +46,6 @@ def headline(words: Words, arms: Sequence[Row]) -> str:
         for name, group in _grouped(words, arms)
     ]
     return " ".join(before + parts)
-
-
-def briefs(words: Words, arms: Sequence[Row]) -> dict[str, str]:
-    """A line for each question, by its key."""
-    makers: dict[str, Callable[[Words, Sequence[Row]], str]] = {
-        "helps": _helps,
-        "size": _size,
-        "depends": _depends,
-        "luck": _luck,
-        "tuned": _tuned,
-        "now": _now,
-    }
-    return {key: make(words, arms) for key, make in makers.items()}
 
 
 def _group(label: str) -> str:
@@ -137,12 +124,12 @@ def _of_what(words: Words, arm: Row) -> str:
     return " on average" if any(part["label"] == "differs in size" for part in arm["depends"]) else ""
 
 
-def _helps(words: Words, arms: Sequence[Row]) -> str:
+def helps(words: Words, arms: Sequence[Row]) -> str:
     before = [f"the control itself fails ({words.base})"] if words.broken_control else []
     return sentence("; ".join([*before, *_told(words, _grouped(words, arms))]))
 
 
-def _size(words: Words, arms: Sequence[Row]) -> str:
+def size(words: Words, arms: Sequence[Row]) -> str:
     told = [
         f"{words.arm(arm['level'])} {_by_level(words, arm)}"
         if arm["label"].startswith("depends on ")
@@ -157,7 +144,7 @@ def _finished(arm: Row) -> str:
     return " (runs that finished)" if arm["diverged"] else ""
 
 
-def _depends(words: Words, arms: Sequence[Row]) -> str:
+def depends(words: Words, arms: Sequence[Row]) -> str:
     if not any(arm["depends"] for arm in arms):
         return NOT_STUDIED
     parts = []
@@ -173,7 +160,7 @@ def _depends(words: Words, arms: Sequence[Row]) -> str:
     return "; ".join(parts)
 
 
-def _luck(words: Words, arms: Sequence[Row]) -> str:
+def luck(words: Words, arms: Sequence[Row]) -> str:
     same = [arm for arm in arms if arm["identical"]]
     parts = [f"no run tells {_named(words, same)} from the control"] if same else []
     known = [arm for arm in arms if arm["one_run_each"] is not None and not arm["identical"]]
@@ -197,7 +184,7 @@ def _luck(words: Words, arms: Sequence[Row]) -> str:
     return sentence(_few(parts, "; ")) if parts else NOT_STUDIED
 
 
-def _tuned(words: Words, arms: Sequence[Row]) -> str:
+def tuned(words: Words, arms: Sequence[Row]) -> str:
     found = [arm for arm in _sound(arms) if arm["tuned"] is not None]
     groups: dict[str, list[Row]] = {name: [] for name in _GROUPS.values()}
     for arm in found:
@@ -207,7 +194,7 @@ def _tuned(words: Words, arms: Sequence[Row]) -> str:
     return "Runs fail at every arm's best" if any(arm["tuned"] for arm in arms) else NOT_STUDIED
 
 
-def _now(words: Words, arms: Sequence[Row]) -> str:
+def now(words: Words, arms: Sequence[Row]) -> str:
     groups: dict[str, list[Row]] = {}
     for arm in arms:
         groups.setdefault(advice(words, arm).brief, []).append(arm)

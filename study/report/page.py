@@ -54,9 +54,8 @@ def build(
         for name, text in page.documents.items():
             files.write_text(figures / name, text)
         if page.documents and page.drawings:
-            conclusion = verdict(results)
-            question = results.short_question or results.question
-            pictures.share(question, conclusion.headline, page.drawings[0][1], figures)
+            answer = results.objects["verdicts"]["headline"]
+            pictures.share(results.heading, answer, page.drawings[0][1], figures)
     return target
 
 
@@ -104,6 +103,7 @@ def render(results: Results, explain: Explanation | None = None) -> Page:
         undefined=jinja2.StrictUndefined,
     )
     environment.filters["terms"] = _terms
+    methods = next((part.text for part in parts if part.key == "methods"), ())
     runs = results.runs.drop(columns=[name for name in results.runs if name == "correct_bits"])
     page = environment.get_template("template.html.j2").render(
         results=results,
@@ -114,7 +114,7 @@ def render(results: Results, explain: Explanation | None = None) -> Page:
         evidence=[part for part in parts if not part.appendix],
         appendix=[part for part in parts if part.appendix],
         keys={part.key for part in parts},
-        works=cited(paragraph for part in parts if part.key == "methods" for paragraph in part.text).values(),
+        works=cited(methods).values(),
         glossary=GLOSSARY,
         exploratory=bool(results.provenance.get("deviations")),
         copies=summary.copies(results, conclusion) if conclusion.arms else {},
@@ -136,7 +136,6 @@ def render(results: Results, explain: Explanation | None = None) -> Page:
         style=(ASSETS / "style.css").read_text(encoding="utf-8"),
         script=(ASSETS / "page.js").read_text(encoding="utf-8"),
     )
-    methods = next((part.text for part in parts if part.key == "methods"), ())
     return Page(
         page,
         [(figure, drawings[figure.key][0]) for figure in figures],

@@ -28,22 +28,24 @@ _PLACE = re.compile(r' (?:transform|d|x|y|x1|x2|y1|y2|width|height)="[^"]*"')
 _DIGITS = re.compile(r"(\.\d\d)\d+")
 
 
-def drawn(figure: Figure, width: int) -> str:
-    """The figure as SVG at a width in pixels; its colors are CSS variables, `data-tip` says what a mark is."""
+def both(figure: Figure) -> tuple[str, str]:
+    """The figure as SVG, as it is on a screen and on a phone.
+
+    Its colors are CSS variables, and `data-tip` says what a mark is.
+    """
+    data = {name: _records(table) for name, table in figure.data.items()}
+    return _drawn(figure, figure.plot.wide, data), _drawn(figure, NARROW, data)
+
+
+def _drawn(figure: Figure, width: int, data: dict[str, list[dict[str, Any]]]) -> str:
     plot = figure.plot
     spec = laid_out(plot, width) | {"config": theme.config(plot.longest, width)}
-    data = {name: _records(table) for name, table in figure.data.items()}
     spec["datasets"] = spec.get("datasets", {}) | data
     # The tests validate every specification; here it would take as long as all the rest.
     svg = _NOISE.sub("", vl_convert.vegalite_to_svg(spec))
     svg = _PLACE.sub(lambda found: _DIGITS.sub(r"\1", found[0]), svg)
     # Names must be unique in a page with many pictures.
     return re.sub(r"\bclip(\d+)\b", rf"{figure.key}-{width}-\1", svg).replace('aria-label="tip|', 'data-tip="')
-
-
-def both(figure: Figure) -> tuple[str, str]:
-    """The figure as it is on a screen, and on a phone."""
-    return drawn(figure, figure.plot.wide), drawn(figure, NARROW)
 
 
 def published(svg: str) -> str:

@@ -105,6 +105,11 @@ class Results:
     objects: Mapping[str, Row]
 
     @property
+    def heading(self) -> str:
+        """The question, in one line if it was asked in one."""
+        return self.short_question or self.question
+
+    @property
     def focus(self) -> Factor:
         return self.factors[0]
 

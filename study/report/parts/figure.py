@@ -50,8 +50,7 @@ class Figure:
         key: its name in file names and anchors.
         caption: what is drawn and how to read it.
         alternative: what it shows, with the numbers, for readers who do not see it.
-        data: the datasets that the plot reads, by name.
-        download: the dataset that is offered as CSV; the first one if it is not named.
+        data: the datasets that the plot reads, by name; the first is offered as CSV.
         follows: whether its marks can be followed by block.
     """
 
@@ -61,13 +60,12 @@ class Figure:
     alternative: str
     plot: Plot
     data: Mapping[str, pd.DataFrame]
-    download: str = ""
     follows: bool = False
 
     @property
     def csv(self) -> str:
         """What it shows as CSV, without the columns that only say how to draw."""
-        table = self.data[self.download or next(iter(self.data))]
+        table = next(iter(self.data.values()))
         return table.drop(columns=[name for name in DRAWING if name in table]).to_csv(index=False)
 
 
@@ -77,10 +75,10 @@ def panel(chart: Any, *, legend: str = "", axis: int = 0, reserve: int = 0, wide
     return Plot(spec, 1, 0, axis, reserve, wide, longest)
 
 
-def beside(left: Any, right: Any, *, reserve: int, wide: int) -> Plot:
+def beside(left: Any, right: Any, wide: int) -> Plot:
     """Two plots of the same rows side by side; where there is little room, one below the other."""
     spec, _ = _specification(alt.hconcat(left, right, spacing=GAP).resolve_scale(shape="independent"), "")
-    return Plot(spec, 2, 260, 0, reserve, wide, 0)
+    return Plot(spec, 2, 260, 0, 0, wide, 0)
 
 
 def grid(chart: Any, columns: int, narrowest: int, *, legend: str = "", axis: int = 0, reserve: int = 0) -> Plot:

@@ -90,13 +90,13 @@ def interval_rows(
 
 
 def effect_rows(
-    results: Results, frame: pd.DataFrame, data: Any, order: Sequence[str], title: str, named: bool = True
+    results: Results, frame: pd.DataFrame, data: Any, order: Sequence[str], named: bool = True
 ) -> alt.LayerChart:
     """Rows of `study.report.parts.frames.differences`, with the margin as a band."""
     reach = frame[["low", "high"]].abs().max(axis=1).fillna(frame["difference"].abs())
     ends = [float(value) for name in ("difference", "low", "high") for value in frame[name].dropna()]
     look = effect_axis(ends, results.margin or float(reach.min()) or 1.0)
-    x = alt.X("difference:Q", title=title, **look)
+    x = alt.X("difference:Q", title=results.response.difference_title, **look)
     cell = {"cell:N": "cell"} if frame["cell"].nunique() > 1 else {}
     tips = {"arm:N": results.focus.title, **cell, "words:N": "difference (interval)", "label:N": "conclusion"}
     layers: list[Any] = []
@@ -117,14 +117,14 @@ def horizontal(at: float) -> alt.Chart:
 
 
 def path_layers(
-    results: Results, x: alt.X, y: alt.Y, ends: tuple[str, str], size: int, tips: dict[str, str], none: float = 0.0
+    results: Results, x: alt.X, y: alt.Y, ends: tuple[str, str], size: int, tips: dict[str, str]
 ) -> list[alt.Chart]:
     """A band from one end to the other, the rule of no effect, and an arm's line with its dots."""
     colour = arm_colour(results)
     band = alt.Chart().mark_area(opacity=0.18)
     return [
         band.encode(x=x, y=alt.Y(f"{ends[0]}:Q"), y2=f"{ends[1]}:Q", color=colour),
-        horizontal(none),
+        horizontal(0.0),
         alt.Chart().mark_line(strokeWidth=2).encode(x=x, y=y, color=colour),
         dots(alt.Chart(), size).encode(x=x, y=y, color=colour, shape=arm_shape(results), description=told(tips)),
     ]

@@ -75,9 +75,9 @@ def config(longest: int = 0, width: int = 0) -> dict[str, Any]:
     return _looks() | {"legend": legend}
 
 
-def swatch(position: int, plain: bool = False) -> str:
-    """The swatch of the series at `position`, as SVG: shape and colour as in the charts, or `plain` in the text's."""
-    colour = "currentColor" if plain else f"var(--{SERIES[position % len(SERIES)]})"
+def swatch(position: int) -> str:
+    """The swatch of the series at `position`, as SVG: shape and colour as in the charts."""
+    colour = f"var(--{SERIES[position % len(SERIES)]})"
     return (
         '<svg class="swatch" viewBox="-1.3 -1.3 2.6 2.6" aria-hidden="true">'
         f'<path d="{_PATHS[position % len(SHAPES)]}" fill="{colour}"/></svg>'

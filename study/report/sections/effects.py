@@ -27,9 +27,8 @@ def by_cell(results: Results) -> Figure | None:
     frame = differences(results, known(results.lists["simple_effects"]), "label")
     if frame.empty or frame["cell"].nunique() < 2:
         return None
-    rows = marks.effect_rows(
-        results, frame, alt.Undefined, arms_of(results, frame), results.response.difference_title
-    ).properties(height=alt.Step(ROW_HEIGHT))
+    rows = marks.effect_rows(results, frame, alt.Undefined, arms_of(results, frame))
+    rows = rows.properties(height=alt.Step(ROW_HEIGHT))
     chart = marks.small_multiples(rows, "cell", cell_order(results, frame["cell"]), "cell_effects")
     return Figure(
         key="effects-by-cell",

@@ -41,9 +41,7 @@ def estimation(results: Results, verdict: Verdict, explain: Explanation | None =
     line = "" if threshold is None else f" Runs left of the dashed line count as collapsed: they end{below}."
     cross = " A cross is a run that diverged." if runs["state"].eq("diverged").any() else ""
     left = _runs(results, runs, order, threshold)
-    right = marks.effect_rows(
-        results, effects, alt.NamedData("effects"), order, results.response.difference_title, named=False
-    )
+    right = marks.effect_rows(results, effects, alt.NamedData("effects"), order, named=False)
     return Figure(
         key="effects",
         title=f"Every run, and the difference from {results.arm(results.control)}",
@@ -53,7 +51,7 @@ def estimation(results: Results, verdict: Verdict, explain: Explanation | None =
             + (f", and the margin of {results.response.margin(results.margin)} as a band." if results.margin else ".")
         ),
         alternative=effects_words(results, effects),
-        plot=beside(left, right.properties(height=alt.Step(_height(order))), reserve=0, wide=WIDE),
+        plot=beside(left, right.properties(height=alt.Step(_height(order))), WIDE),
         data={"effects": effects, "runs": runs},
         follows=results.block is not None,
     )

@@ -30,7 +30,7 @@ def flow(results: Results) -> Table | None:
             f"{done:,} trained, {counts.get('diverged', 0):,} diverged, {analysed:,} analysed",
         ),
         (f"{results.unit}s", f"{len(seeds):,}", f"{results.runs[results.block].nunique():,}" if results.block else ""),
-        ("Margin", results.response.margin(margin) if margin else "none", _margin(results)),
+        ("Margin", _margin(results, margin), _margin(results, results.margin)),
         ("Error rate of all comparisons", f"{plan['alpha']:g}", f"{results.alpha:g}"),
         (
             "Comparisons",
@@ -47,8 +47,8 @@ def flow(results: Results) -> Table | None:
     return plain("flow", "Planned and found", "From the design, before the first run, to the page.", columns, rows)
 
 
-def _margin(results: Results) -> str:
-    return results.response.margin(results.margin) if results.margin else "none"
+def _margin(results: Results, margin: float | None) -> str:
+    return results.response.margin(margin) if margin else "none"
 
 
 def origin(results: Results) -> Table | None:

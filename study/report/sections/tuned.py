@@ -32,9 +32,7 @@ def tuned(results: Results) -> Figure | None:
     if frame.empty:
         return None
     title = results.title(found["factor"])
-    rows = marks.effect_rows(
-        results, frame, alt.NamedData("tuned"), arms_of(results, frame), results.response.difference_title
-    )
+    rows = marks.effect_rows(results, frame, alt.NamedData("tuned"), arms_of(results, frame))
     return Figure(
         key="tuned",
         title=f"Each arm at its own best {title}",

@@ -56,10 +56,10 @@ class MnistExplanation:
     """See `study.report.explanation.Explanation`."""
 
     def __init__(self, folder: Path) -> None:
-        """Read what the trainer's own steps wrote to the study's folder: `mechanism.json`, `statistics_gap.parquet`.
+        """Read what the trainer's own step wrote to the study's folder: `mechanism.json`.
 
         Raises:
-            StudyError: one of them is damaged.
+            StudyError: it is damaged.
         """
         self._found: Row = read_json(folder / "mechanism.json", dict) or {"arms": [], "cells": []}
 
