@@ -18,6 +18,15 @@ def level_key(level: Any) -> str:
         return text
 
 
+# Names of a block that a sentence can count: 3 seeds. Any other (`batch`, `rng_id`) is called a block there.
+_COUNTED = ("seed", "run", "fold", "split", "block", "subject", "trial", "replicate", "repeat", "session", "site")
+
+
+def unit(block: str | None) -> str:
+    """What is replicated, in running text: a noun whose plural ends in s. Without a block it is the run."""
+    return "run" if block is None else block if block in _COUNTED else "block"
+
+
 def duration(seconds: float) -> str:
     """A time in the unit that one reads: 42 s, 12 min, 5.2 h."""
     if seconds < 90:

@@ -7,6 +7,7 @@ from study.design.response import AnalysisSpec
 from study.report.format import of, plural
 from study.stats.robustness.specification_curve import LAST
 from study.stats.table import RunTable
+from study.words import unit
 
 GRADES = ("high", "moderate", "low", "very low")
 _FEW_BLOCKS = 10
@@ -43,10 +44,10 @@ def _blocks(arm: Mapping[str, Any], everything: RunTable) -> str:
     if pairs >= _FEW_BLOCKS:
         return ""
     if pairs == 0:
-        return f"no {everything.block} has runs of both sides"
+        return f"no {unit(everything.block)} has runs of both sides"
     freedom = pairs - 1
     tail = f": the spread rests on {plural(freedom, 'degree')} of freedom" if pairs < 5 else ""
-    return f"only {plural(pairs, str(everything.block))}{tail}"
+    return f"only {plural(pairs, unit(everything.block))}{tail}"
 
 
 def _width(arm: Mapping[str, Any], spec: AnalysisSpec) -> str:

@@ -8,7 +8,7 @@ from study.analysis.about import About
 from study.design.response import AnalysisSpec
 from study.report.format import Response, of
 from study.stats.table import RunTable
-from study.words import level_key
+from study.words import level_key, unit
 
 Row = Mapping[str, Any]
 
@@ -57,7 +57,7 @@ class Words:
     @property
     def unit(self) -> str:
         """What is replicated."""
-        return self.table.block or "run"
+        return unit(self.table.block)
 
     @property
     def few_blocks(self) -> bool:

@@ -2,6 +2,7 @@
 
 import html
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from study import files
 from study.errors import StudyError
 from study.report import pictures, summary
 from study.report.explanation import Explanation
+from study.report.format import plural
 from study.report.parts import theme
 from study.report.parts.figure import Figure
 from study.report.parts.labels import ordered_labels
@@ -46,8 +48,8 @@ def build(
         StudyError: a result file is missing or damaged.
     """
     results = read_results(results_dir)
-    page = render(results, explain)
     target = Path(out) if out else results.folder / "report.html"
+    page = render(results, explain, os.path.relpath(figures / "share.png", target.parent) if figures else "")
     files.write_text(target, page.html)
     if figures is not None:
         pictures.save([] if results.interim else page.drawings, figures)
@@ -77,8 +79,12 @@ class Page(NamedTuple):
         return f'<iframe srcdoc="{html.escape(self.html)}" width="100%" height="900" style="border: 0"></iframe>'
 
 
-def render(results: Results, explain: Explanation | None = None) -> Page:
+def render(results: Results, explain: Explanation | None = None, preview: str = "") -> Page:
     """The report of results that were read.
+
+    Args:
+        explain: what only the study's trainer knows of the results.
+        preview: where the picture is that a link to the page is shown with, from the page; empty for none.
 
     Raises:
         StudyError: a result file is of another version and lacks what the page shows.
@@ -121,10 +127,11 @@ def render(results: Results, explain: Explanation | None = None) -> Page:
         drawings=drawings,
         positions={label: i for i, label in enumerate(ordered_labels(results))},
         blocks=results.runs[results.block].factorize(sort=True)[1] if results.block else (),
+        preview=preview if conclusion.arms and first else "",
         data=embedded(
             {
                 "name": results.name,
-                "unit": results.unit,
+                "unit": results.block or "run",
                 "light": theme.LIGHT,
                 "scale": theme.SCALE,
                 "files": {"all-runs": runs.to_csv(index=False)} | {figure.key: figure.csv for figure in figures},
@@ -173,7 +180,8 @@ def _strip(results: Results, explain: Explanation | None) -> list[str]:
         f"{counts.get('done', runs):,} of {counts['planned']:,} runs" if counts.get("planned") else f"{runs:,} runs"
     ]
     if results.block:
-        parts.append(f"{results.runs[results.block].nunique():,} {results.block}s")
+        blocks = plural(results.runs[results.block].nunique(), results.unit)
+        parts.append(blocks if results.unit == results.block else f"{blocks} ({results.block})")
     if explain is not None:
         parts.append(explain.setting(results))
     return parts

@@ -13,14 +13,15 @@ import vl_convert
 
 from study import files
 from study.report.parts import theme
-from study.report.parts.figure import NARROW, Figure, laid_out
+from study.report.parts.figure import NARROW, Figure, laid_out, longest_entry
 
 SHARED = 1200, 630
 """The pixels of the picture that links to a page are shown with."""
 _VARIABLE = re.compile(r"var\(--([\w-]+)\)")
-# What Vega writes for a live page: roles, the labels that it makes up, empty grounds.
+# What Vega writes for a live page: roles, the labels that it makes up, those that it hides, empty grounds.
 _NOISE = re.compile(
-    r' (?:role|aria-roledescription|aria-hidden|pointer-events|xmlns:xlink|version|class)="[^"]*"'
+    r'<text[^>]* opacity="0"[^>]*>.*?</text>'
+    r'| (?:role|aria-roledescription|aria-hidden|pointer-events|xmlns:xlink|version|class)="[^"]*"'
     r'| aria-label="(?!tip\|)[^"]*"|<path[^>]* d=""[^>]*/>| opacity="1"'
 )
 # Where a mark is: digits that no eye can see. Never a text.
@@ -39,7 +40,8 @@ def both(figure: Figure) -> tuple[str, str]:
 
 def _drawn(figure: Figure, width: int, data: dict[str, list[dict[str, Any]]]) -> str:
     plot = figure.plot
-    spec = laid_out(plot, width) | {"config": theme.config(plot.longest, width)}
+    spec = laid_out(plot, width)
+    spec |= {"config": theme.config(longest_entry(spec), width)}
     spec["datasets"] = spec.get("datasets", {}) | data
     # The tests validate every specification; here it would take as long as all the rest.
     svg = _NOISE.sub("", vl_convert.vegalite_to_svg(spec))

@@ -12,7 +12,7 @@ import pandas as pd
 from study.errors import StudyError
 from study.files import read_json
 from study.report.format import THIN, Response, listing
-from study.words import level_key
+from study.words import level_key, unit
 
 Row = Mapping[str, Any]
 
@@ -120,7 +120,7 @@ class Results:
     @property
     def unit(self) -> str:
         """The unit of replication in running text."""
-        return self.block or "run"
+        return unit(self.block)
 
     @property
     def alpha(self) -> float:

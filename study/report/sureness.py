@@ -56,7 +56,7 @@ def _unknown(results: Results) -> str:
     """What a page made from a table alone cannot know."""
     if results.design:
         return ""
-    block, about = results.block, results.analysis
+    block, about = results.block and results.unit, results.analysis
     text = (
         "This page was made from a table of runs. It cannot know whether the question, the margin and the number of "
         "runs were fixed before the first run; whether runs were made that the table does not hold; "

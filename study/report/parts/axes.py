@@ -122,7 +122,7 @@ def error_of(accuracy: pd.Series, trials: pd.Series | int) -> pd.Series:
 
 
 def _axis(**look: Any) -> alt.Axis:
-    return alt.Axis(labelOverlap="greedy", ticks=False, domain=False, **look)
+    return alt.Axis(labelOverlap="greedy", labelSeparation=7, ticks=False, domain=False, **look)
 
 
 def _widened(low: float, high: float) -> tuple[float, float]:

@@ -1,7 +1,7 @@
 """Pieces that charts are made of: an arm's colour and shape, rows that carry their own words, small multiples."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import altair as alt
@@ -45,54 +45,79 @@ def dots(chart: alt.Chart, size: int, **look: Any) -> alt.Chart:
     return chart.mark_point(filled=True, size=size, opacity=1, **look)
 
 
-def row(field_name: str, order: Sequence[str]) -> alt.Y:
-    """A row a value of `field_name`, in the given order, without an axis."""
+def row(field_name: str, order: Sequence[str], axis: alt.Axis | None = None) -> alt.Y:
+    """A row a value of `field_name`, in the given order. All layers of a plot need the same axis."""
     scale = alt.Scale(domain=list(order), paddingInner=0, paddingOuter=0)
-    return alt.Y(f"{field_name}:N", sort=None, axis=None, scale=scale)
+    return alt.Y(f"{field_name}:N", sort=None, axis=axis, scale=scale)
+
+
+def row_column(side: str, lines: Mapping[str, Sequence[str]], **look: Any) -> alt.Axis:
+    """An axis that holds each row's words, in lines, beside the plot; it is empty where they stand in it."""
+    words = f"named ? '' : {json.dumps({name: list(text) for name, text in lines.items()})}[datum.label]"
+    return alt.Axis(orient=side, title=None, ticks=False, domain=False, labelExpr=words, labelLimit=300, **look)
+
+
+def column_width(lines: Mapping[str, Sequence[str]]) -> int:
+    """The width in pixels that `row_column` takes."""
+    return 10 + 7 * max(len(line) for text in lines.values() for line in text)
 
 
 def row_labels(
-    order: Sequence[str], dy: float, field_name: str = "arm", dx: float = 0, shown: str = "true"
+    order: Sequence[str],
+    dy: float,
+    field_name: str = "arm",
+    dx: float = 0,
+    axis: alt.Axis | None = None,
 ) -> list[alt.Chart]:
-    """Each row's name, written in the plot above the row's marks, so that no width is lost to an axis, where the
-    expression `shown` holds."""
+    """Each row's name, written in the plot above the row's marks, so that no width is lost to an axis, where
+    rows are named."""
     data = alt.InlineData(values=[{field_name: label} for label in order])
     base = (
-        alt.Chart(data).transform_filter(shown).encode(x=alt.value(0), y=row(field_name, order), text=f"{field_name}:N")
+        alt.Chart(data)
+        .transform_filter("named")
+        .encode(x=alt.value(0), y=row(field_name, order, axis), text=f"{field_name}:N")
     )
     return _haloed(base, align="left", dx=dx, dy=dy, limit=alt.expr(ROOM))
 
 
-def row_words(data: Any, order: Sequence[str], dy: float, field_name: str = "arm") -> list[alt.Chart]:
-    """Each row's numbers, at the right above its marks; on a narrow screen the short form."""
+def row_words(
+    data: Any,
+    order: Sequence[str],
+    dy: float,
+    field_name: str = "arm",
+    axis: alt.Axis | None = None,
+) -> list[alt.Chart]:
+    """Each row's numbers, at the right above its marks, where rows are named; on a narrow screen the short form."""
     base = (
         alt.Chart(data)
+        .transform_filter("named")
         .transform_calculate(shown="narrow ? datum.short : datum.words")
-        .encode(x=alt.value("width"), y=row(field_name, order), text="shown:N")
+        .encode(x=alt.value("width"), y=row(field_name, order, axis), text="shown:N")
     )
     return _haloed(base, style="value", align="right", dy=dy)
 
 
 def interval_rows(
-    results: Results, data: Any, order: Sequence[str], x: alt.X, tips: dict[str, str], named: bool = True
+    results: Results, data: Any, order: Sequence[str], x: alt.X, tips: dict[str, str], column: alt.Axis | None = None
 ) -> list[alt.Chart]:
-    """A row an arm: its name, its numbers in words, a bar from `low` to `high`, and its estimate at `x`. Without
-    `named` the rows have names only where they stand alone."""
-    base, y, colour = alt.Chart(data), row("arm", order), arm_colour(results)
-    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, yOffset=MARK, strokeCap="round")
-    points = dots(base, 110, yOffset=MARK)
+    """A row an arm: its name, its numbers in words, a bar from `low` to `high`, and its estimate at `x`. With a
+    `column` of numbers names and numbers stand in the plot only where it stands alone."""
+    base, y, colour = alt.Chart(data), row("arm", order, column), arm_colour(results)
+    down = alt.expr(f"named ? {MARK} : 0")
+    bars = base.transform_filter("isValid(datum.low)").mark_rule(strokeWidth=3, yOffset=down, strokeCap="round")
+    points = dots(base, 110, yOffset=down)
     return [
         bars.encode(x=alt.X("low:Q"), x2="high:Q", y=y, color=colour),
         points.encode(x=x, y=y, color=colour, shape=arm_shape(results), description=told(tips)),
-        *row_labels(order, -MARK, shown="true" if named else "alone"),
-        *row_words(data, order, -MARK),
+        *row_labels(order, -MARK, axis=column),
+        *row_words(data, order, -MARK, axis=column),
     ]
 
 
 def effect_rows(
-    results: Results, frame: pd.DataFrame, data: Any, order: Sequence[str], named: bool = True
+    results: Results, frame: pd.DataFrame, data: Any, order: Sequence[str], column: alt.Axis | None = None
 ) -> alt.LayerChart:
-    """Rows of `study.report.parts.frames.differences`, with the margin as a band."""
+    """Rows of `study.report.parts.frames.differences`, with the margin as a band; `column` as in `interval_rows`."""
     reach = frame[["low", "high"]].abs().max(axis=1).fillna(frame["difference"].abs())
     ends = [float(value) for name in ("difference", "low", "high") for value in frame[name].dropna()]
     look = effect_axis(ends, results.margin or float(reach.min()) or 1.0)
@@ -103,7 +128,7 @@ def effect_rows(
     if results.margin:
         band = alt.Chart(alt.InlineData(values=[{"at": -results.margin, "end": results.margin}]))
         layers.append(band.mark_rect(style="band").encode(x=alt.X("at:Q", **look), x2="end:Q"))
-    return alt.layer(*layers, vertical(0.0), *interval_rows(results, data, order, x, tips, named))
+    return alt.layer(*layers, vertical(0.0), *interval_rows(results, data, order, x, tips, column))
 
 
 def vertical(at: float) -> alt.Chart:

@@ -71,6 +71,7 @@ def config(longest: int = 0, width: int = 0) -> dict[str, Any]:
         "symbolStrokeWidth": 0,
         "offset": 12,
         "columnPadding": 30,
+        "layout": {"top": {"anchor": "start", "direction": "vertical"}},
     }
     return _looks() | {"legend": legend}
 

@@ -95,7 +95,7 @@ def quantiles(results: Results) -> Figure | None:
 def influence(results: Results) -> Figure | None:
     """Each contrast without each block, and without each cell."""
     response = results.response
-    without = (f"without one {results.block}", "without one cell")
+    without = (f"without one {results.unit}", "without one cell")
     table = []
     for arm in results.found("diagnostics").get("influence") or ():
         blocks = [(without[0], str(row["block"]), row["estimate"]) for row in arm["blocks"]]
@@ -127,8 +127,8 @@ def influence(results: Results) -> Figure | None:
     ends = [f"{name}: {words[0]} to {words[-1]}" for name, words in reach.items()]
     return Figure(
         key="influence",
-        title=f"Does it hang on one {results.block}, or on one cell?",
-        caption=f"The contrast again without each {results.block} (upper row) and each cell (lower row) in turn.",
+        title=f"Does it hang on one {results.unit}, or on one cell?",
+        caption=f"The contrast again without each {results.unit} (upper row) and each cell (lower row) in turn.",
         alternative=f"Lowest to highest when one is left out. {'; '.join(ends)}.",
         plot=grid(chart, 2, 260, legend="left_out"),
         data={"influence": frame},

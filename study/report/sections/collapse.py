@@ -79,7 +79,7 @@ def comparisons(results: Results, found: Row) -> Table | None:
     if not any(row["failed"] for row in arms.values()):
         return None
     rows = [row | arms[level_key(row["level"])] for row in found["comparisons"]]
-    block = results.block
+    block = results.block and results.unit
     test = (
         f"exact, by flips of whole {block}s, which allow runs of one {block} to be alike"
         if block

@@ -17,7 +17,7 @@ ROW_HEIGHT = 38
 
 
 def section(results: Results, verdict: Verdict) -> Section | None:
-    text = (verdict.answer("helps"), verdict.answer("size"))
+    text = (verdict.answer("helps"),)
     items = (by_cell(results), every_run(results), scopes(results))
     return made("effects", "How large is the difference?", items, text, finding=verdict.brief("size"))
 
@@ -35,7 +35,7 @@ def by_cell(results: Results) -> Figure | None:
         title=f"Difference from {results.arm(results.control)} in each cell",
         caption="A panel is one combination of the other factors. " + effects_caption(results, frame),
         alternative=effects_words(results, frame),
-        plot=grid(chart, columns(results), 230, reserve=75),
+        plot=grid(chart, columns(results), 230, reserve=75, phone=2),
         data={"cell_effects": frame},
     )
 

@@ -39,7 +39,12 @@ def against(results: Results, factor: Factor) -> Figure | None:
         "level:N",
         sort=list(factor.labels),
         title=factor.title,
-        axis=alt.Axis(labelAngle=0, labelOverlap="greedy", labelLimit=90),
+        axis=alt.Axis(
+            labelAngle=0,
+            labelOverlap="greedy",
+            labelLimit=90,
+            labelExpr="child_width < 120 ? split(datum.label, ' ') : datum.label",
+        ),
         scale=alt.Scale(paddingInner=0.3, paddingOuter=0.25),
     )
     place = {"x": x, "xOffset": alt.XOffset("series:N", sort=series), "color": arm_colour(results)}
@@ -69,7 +74,7 @@ def against(results: Results, factor: Factor) -> Figure | None:
             f"{results.response.toward('up', 'down')}."
         ),
         alternative=f"Effect by {factor.title}. {'; '.join(words)}.",
-        plot=grid(chart, 4, 170, legend="series" if several else "", axis=58),
+        plot=grid(chart, 4, 170, legend="series" if several else "", axis=58, phone=2),
         data={name: frame},
     )
 
@@ -109,7 +114,7 @@ def anova(results: Results) -> Table | None:
     )
     scale = f"the {results.response.name}"
     caption = (
-        f"Repeated-measures analysis of variance of {scale} over {results.block}s. p, corrected: for unequal "
+        f"Repeated-measures analysis of variance of {scale} over {results.unit}s. p, corrected: for unequal "
         "variances of differences, by Greenhouse and Geisser; ε: their epsilon; η²: generalised eta squared."
         if paired
         else f"Factorial analysis of variance (type III) of {scale} over independent runs, with the pooled variation "

@@ -41,10 +41,11 @@ def _design(results: Results) -> str:
     if results.sequential is not None:
         text += f", sequential: at most {plural(results.sequential['budget'], results.unit)} in every cell."
     else:
-        text += f", with {plural(planned, results.block or 'repetition')} in every cell." if planned else "."
+        repeated = results.unit if results.block else "repetition"
+        text += f", with {plural(planned, repeated)} in every cell." if planned else "."
     if results.block:
         text += (
-            f" All cells of one {results.block} share what it decides, so the {results.block} is a block and "
+            f" All cells of one {results.unit} share what it decides, so the {results.unit} is a block and "
             "differences are taken within it."
         )
     return text
@@ -74,13 +75,13 @@ def _inference(results: Results) -> str:
         compared += ", averaged over the other factors with equal weights"
     if results.sequential is not None:
         return (
-            f"{compared}, by sequential t tests of the {results.block}s' differences: e-processes with a half-normal "
+            f"{compared}, by sequential t tests of the {results.unit}s' differences: e-processes with a half-normal "
             "mixture over positive and over negative effects, and their confidence sequences (Robbins 1970; Lai 1976; "
             "Wang and Ramdas 2024). They hold at any number of looks; the level is shared over the arms (Bonferroni)."
             + _labels(results)
         )
     errors = (
-        f"errors robust to the likeness of runs of one {results.block} (CR2: Bell and McCaffrey 2002; Satterthwaite's "
+        f"errors robust to the likeness of runs of one {results.unit} (CR2: Bell and McCaffrey 2002; Satterthwaite's "
         "degrees of freedom: Pustejovsky and Tipton 2018)"
         if results.block
         else "a variance of its own for each cell (Welch 1947)"
@@ -88,7 +89,7 @@ def _inference(results: Results) -> str:
     text = f"{compared}, with {errors}."
     if results.block:
         text += (
-            f" Where runs are missing, the {results.block}s are effects of the model, so that each is compared with "
+            f" Where runs are missing, the {results.unit}s are effects of the model, so that each is compared with "
             "itself."
         )
     if len(results.arms) > 1:

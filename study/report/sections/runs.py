@@ -21,7 +21,7 @@ def section(results: Results) -> Section | None:
 
 def every_run(results: Results) -> Figure:
     frame = _frame(results)
-    block = results.block
+    block = results.block and results.unit
     lost = int((frame["kind"].eq("run") & frame["outcome"].isna()).sum())
     return Figure(
         key="runs",
@@ -67,7 +67,7 @@ def _plot(results: Results, frame: pd.DataFrame) -> Plot:
     title = results.response.title + (", spaced by log error" if results.counts else "")
     if not results.counts:
         title += f" ({results.response.toward('right', 'left')})"
-    tips = {"block:N": results.unit, "words:N": results.response.name, "arm:N": results.focus.title}
+    tips = {"block:N": results.block or "run", "words:N": results.response.name, "arm:N": results.focus.title}
     runs = alt.Chart().transform_filter("datum.kind === 'run'").mark_point(filled=True, opacity=0.8, size=26)
     medians = alt.Chart().transform_filter("datum.kind === 'median'")
     bars = medians.mark_tick(style="median", orient="vertical", size=26, thickness=2, yOffset=10)

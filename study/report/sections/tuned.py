@@ -61,7 +61,7 @@ def choices(results: Results) -> Table | None:
     )
     caption = (
         f"How often each {factor.title} was chosen, over {found['splits']} random halvings, and the choice on all "
-        f"{results.block}s."
+        f"{results.unit}s."
     )
     return plain("choices", f"The {factor.title} each arm chose", caption, headings, found["choices"])
 

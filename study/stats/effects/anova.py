@@ -9,6 +9,7 @@ from study.stats.effects.cluster_robust import ROUNDING
 from study.stats.effects.factorial_terms import factorial_terms, hypothesis, term_name
 from study.stats.layout import outcome_grid
 from study.stats.table import RunTable
+from study.words import unit
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def anova(table: RunTable, scale: str) -> list[Term]:
     grid, blocks = (None, None) if table.block is None else _complete_blocks(table, y)
     note = ""
     if grid is not None and blocks is not None and 2 <= len(grid) < blocks:
-        note = f"only {len(grid)} of {blocks} {table.block}s have a run in every cell; the others are left out"
+        note = f"only {len(grid)} of {blocks} {unit(table.block)}s have a run in every cell; the others are left out"
     rows = []
     for names in factorial_terms(table.factors):
         contrasts = hypothesis(table.factors, table.shape, names)

@@ -16,6 +16,7 @@ from study.stats.effects.estimates import Estimates
 from study.stats.effects.labels import Label, label
 from study.stats.effects.simultaneous import Simultaneous
 from study.stats.table import RunTable
+from study.words import unit
 
 _CUT = "the interval is cut at what is possible"
 
@@ -173,9 +174,9 @@ def effects(
     reach = (furthest or table.furthest(scale)) * np.maximum(matrix, 0.0).sum(axis=1)
     cut = (low < -reach) | (high > reach)
     low, high = np.maximum(low, -reach), np.minimum(high, reach)
-    higher, unit = table.better_is_higher(scale), table.block or "run"
+    higher, replicate = table.better_is_higher(scale), unit(table.block)
     notes = [
-        _note(model, weights, float(errors[row]), float(value[row]), pairs[row] if pairs else None, unit)
+        _note(model, weights, float(errors[row]), float(value[row]), pairs[row] if pairs else None, replicate)
         for row, weights in enumerate(matrix)
     ]
     results = []
@@ -322,22 +323,22 @@ def _differences(table: RunTable) -> np.ndarray:
 
 
 def _note(
-    model: CellMeans, weights: np.ndarray, error: float, value: float, pairs: within_blocks.Pairs | None, unit: str
+    model: CellMeans, weights: np.ndarray, error: float, value: float, pairs: within_blocks.Pairs | None, replicate: str
 ) -> str:
     single = int((model.count[weights != 0] == 1).sum())
     if np.isnan(value):
         return "in a cell no run has a number: there is nothing to compare"
     if pairs is not None and pairs.shared == 1 and pairs.either > 1:
-        return f"only one {unit} has runs of both sides: their variation cannot be estimated, so there is no interval"
+        return f"only one {replicate} has runs of both sides: their variation is unknown, so there is no interval"
     if np.isnan(error):
         return "one run in a cell: its variation cannot be estimated, so there is no interval"
     if error == 0:
         what = "no difference" if value == 0 else "a difference"
-        return f"{what}, the same in every {unit}: there is no variation to test against, the p value is a limit"
+        return f"{what}, the same in every {replicate}: there is no variation to test against, the p value is a limit"
     if pairs is not None and pairs.shared == 0:
-        return f"no {unit} has runs of both sides: the comparison is unpaired"
+        return f"no {replicate} has runs of both sides: the comparison is unpaired"
     if pairs is not None and pairs.shared < pairs.either:
-        return f"{pairs.shared} of {pairs.either} {unit}s have runs of both sides and are compared with themselves"
+        return f"{pairs.shared} of {pairs.either} {replicate}s have runs of both sides and are compared with themselves"
     if single and model.variance is not None:
         return f"{single} of the cells have one run; their variance is that of the other cells together"
     if single:

@@ -17,6 +17,7 @@ from study.stats.mixed.lmm import fit_mixed
 from study.stats.robustness.glmm import fit_binomial
 from study.stats.robustness.nonparametric import Location, t_interval, trimmed_t, wilcoxon
 from study.stats.table import RunTable, on_scale
+from study.words import unit
 
 ALL, CONDITIONAL, TRIMMED = "all runs", "not collapsed", "trimmed"
 LAST, AREA = "last epoch", "area under the curve"
@@ -154,7 +155,7 @@ def repeated_measures(table: RunTable, options: Options) -> list[Location]:
     complete = values[:, :, np.isfinite(values).all(axis=(0, 1))].mean(axis=1)
     arms, n = complete.shape
     if n < 2:
-        raise StudyError(f"only {n} of {values.shape[2]} {table.block}s have a run in every cell")
+        raise StudyError(f"only {n} of {values.shape[2]} {unit(table.block)}s have a run in every cell")
     rest = complete - complete.mean(axis=0) - complete.mean(axis=1, keepdims=True) + complete.mean()
     df = (arms - 1) * (n - 1)
     se = float(np.sqrt(2 * (rest**2).sum() / df / n))

@@ -148,7 +148,7 @@ def scores(results: Results, found: Row) -> Figure | None:
     order = arms_of(results, frame)
     cells = cell_order(results, frame["cell"])
     y, colour = row("arm", order), arm_colour(results)
-    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[-1.0, 1.25]))
+    lanes = alt.YOffset("lane:Q", scale=alt.Scale(domain=[alt.expr("named ? -1 : -0.25"), 1.25]))
     look = error_axis([frame["from"].min(), frame["to"].max()])
     x = alt.X("error:Q", title="Test accuracy, spaced by log error", **look)
     tips = {"arm:N": results.focus.title, "way:N": "scored with", "words:N": "median (lowest to highest)"}
@@ -171,7 +171,7 @@ def scores(results: Results, found: Row) -> Figure | None:
             "over runs, lines reach from the worst run to the best."
         ),
         alternative=f"Median accuracy, worst to best run. {'; '.join(words)}.",
-        plot=grid(chart, columns(results), 230, legend="way"),
+        plot=grid(chart, columns(results), 230, legend="way", phone=2),
         data={"scores": frame},
     )
 
