@@ -25,10 +25,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     add("--successes", metavar="COLUMN", help="count of successes, for example of right answers")
     add("--trials", metavar="COLUMN", help="count of trials")
     add("--response", metavar="COLUMN", help="a number as the outcome, instead of counts")
-    add("--name", metavar="WORDS", help="what the outcome is called, as in 'validation loss'")
-    add("--unit", metavar="WORDS", help="the unit of a response, as in nats or s")
+    add("--name", metavar="WORDS", help="what to call the outcome, such as 'validation loss'")
+    add("--unit", metavar="WORDS", help="the unit of a response, such as nats or s")
     add("--factor", action="append", metavar="[NAME=]COLUMN", help="a factor, under NAME if given; may be repeated")
-    add("--block", metavar="COLUMN", help="what was replicated, as the seed; or none")
+    add("--block", metavar="COLUMN", help="the unit of replication, such as the seed; or none")
     add("--control", metavar="FACTOR=LEVEL", help="the level that its factor's others are compared with")
     add("--alpha", type=float, help="level of tests (default 0.05)")
     add(
@@ -77,7 +77,7 @@ def _of_design(arguments: argparse.Namespace) -> tuple[AnalysisSpec, None, About
     own = ("run", "table", "design", "out", "curves", "status")
     given = next((name for name, value in vars(arguments).items() if value is not None and name not in own), None)
     if given is not None:
-        raise StudyError(f"--{given.replace('_', '-')}: does not go with --design, which says all that is to be known")
+        raise StudyError(f"--{given.replace('_', '-')}: does not go with --design, which holds the whole plan")
     design = plan.read(arguments.design)
     trainer = trainers.choose(design.config)
     folder = arguments.design.parent

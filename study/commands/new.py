@@ -32,8 +32,8 @@ def run(arguments: argparse.Namespace) -> None:
     name = folder.resolve().name
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == "runs":
         raise StudyError(
-            f"{folder}: a study is called as its folder; allowed: letters, digits, '.', '_' and '-', beginning with a "
-            "letter or digit, and not `runs`"
+            f"{folder}: a study is named after its folder; allowed: letters, digits, '.', '_' and '-', a letter or "
+            "digit first, and not `runs`"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder}: exists and is not empty; name a new folder, nothing is overwritten")

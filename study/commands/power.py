@@ -21,11 +21,13 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     pilot.add_argument("--successes", metavar="COLUMN", help="count of successes")
     pilot.add_argument("--response", metavar="COLUMN", help="a number as the outcome, instead of counts")
     pilot.add_argument("--factor", action="append", metavar="COLUMN", help="a factor; may be repeated")
-    pilot.add_argument("--block", metavar="COLUMN", help="what was replicated, as the seed; or none")
+    pilot.add_argument("--block", metavar="COLUMN", help="the unit of replication, such as the seed; or none")
     pilot.add_argument("--control", metavar="FACTOR=LEVEL", help="the level that its factor's others are compared with")
     guess = parser.add_argument_group("from assumptions")
-    guess.add_argument("--sd", type=float, help="between runs, on log odds of error, without binomial noise (as 0.1)")
-    guess.add_argument("--error-rate", type=float, metavar="P", help="the control's share of errors (as 0.016)")
+    guess.add_argument(
+        "--sd", type=float, help="sd between runs, on log odds of error, without binomial noise (such as 0.1)"
+    )
+    guess.add_argument("--error-rate", type=float, metavar="P", help="the control's share of errors (such as 0.016)")
     guess.add_argument("--cells", type=int, help="combinations of the other factors (default 1)")
     parser.add_argument("--trials", metavar="COLUMN|N", help="count of trials: the pilot's column, or a number")
     parser.add_argument("--seeds", type=int, default=20, help="planned seeds (default 20)")
@@ -38,11 +40,11 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--contrasts", type=int, help="arms compared with the control (the pilot's; else default 4)")
     parser.add_argument("--alpha", type=float, default=0.05, help="level of the family of contrasts (default 0.05)")
-    parser.add_argument("--power", type=float, default=0.8, help="wanted probability to find it (default 0.8)")
+    parser.add_argument("--power", type=float, default=0.8, help="wanted probability to find the effect (default 0.8)")
     parser.add_argument("--margin-pp", type=float, metavar="PP", help="smallest difference that matters (default 0.1)")
     parser.add_argument("--margin", type=float, help="the same in the response's unit")
     parser.add_argument(
-        "--effect", type=float, action="append", help="tell the seeds for it (pp or the response's unit)"
+        "--effect", type=float, action="append", help="also give the seeds for this effect (pp or the response's unit)"
     )
     parser.add_argument("--out", type=Path, metavar="FILE", help="also write the plan as JSON")
     parser.set_defaults(run=run)

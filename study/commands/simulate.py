@@ -28,7 +28,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     parser.add_argument("--seeds", type=int, default=20, help="blocks (default 20)")
     parser.add_argument("--trials", type=int, default=10_000, help="test images of a run (default 10000)")
     parser.add_argument("--error-rate", type=float, default=0.016, help="the control's share of errors (default 0.016)")
-    parser.add_argument("--sd", type=float, default=0.10, help="between runs, on log odds of error (default 0.1)")
+    parser.add_argument("--sd", type=float, default=0.10, help="sd between runs, on log odds of error (default 0.1)")
     parser.add_argument(
         "--effect", action="append", default=[], metavar="LEVEL=PP", help="improvement in percentage points"
     )
@@ -37,7 +37,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
     )
     parser.add_argument("--diverged", type=float, default=0.0, help="share of collapsed runs that diverged (default 0)")
     parser.add_argument("--missing", type=float, default=0.0, help="probability that a run is absent (default 0)")
-    parser.add_argument("--rng-seed", type=int, default=0, help="of the random numbers (default 0)")
+    parser.add_argument("--rng-seed", type=int, default=0, help="seed of the random numbers (default 0)")
     parser.add_argument("--analyze", type=Path, metavar="DIR", help="write the whole analysis of the table there")
     parser.set_defaults(run=run)
 

@@ -49,7 +49,7 @@ def estimation(results: Results, verdict: Verdict, explain: Explanation | None =
     for arm, words in zip(effects["arm"], effects["words"], strict=True):
         numbers[str(arm)] = str(words).replace(" (", "\n(", 1).split("\n")
     several, together = (
-        ("differences with their", "s that hold for all at once")
+        ("the differences with their", "s that hold for all at once")
         if len(effects) > 1
         else ("the difference with its", "")
     )
@@ -62,7 +62,7 @@ def estimation(results: Results, verdict: Verdict, explain: Explanation | None =
         key="effects",
         title=f"Every run, and the difference from {results.arm(results.control)}",
         caption=(
-            f"Left: a dot is a run.{hollow}{cross}{line} Right: {several} {results.level} interval{together}"
+            f"A dot is a run.{hollow}{cross}{line} The second plot has {several} {results.level} interval{together}"
             + (f", and the margin of {results.response.margin(results.margin)} as a band." if results.margin else ".")
         ),
         alternative=effects_words(results, effects),
