@@ -103,4 +103,4 @@ def test_with_few_complete_blocks_epsilon_keeps_its_bound_and_the_note_says_so()
     terms = anova(build_table(frame, ["arm", "other"], "a", "s", response="y"), "response")
     assert terms[0].epsilon_gg is not None
     assert terms[0].epsilon_gg >= 1 / 3
-    assert {term.note for term in terms} == {"only 2 of 6 ss have a run in every cell; the others are left out"}
+    assert {term.note for term in terms} == {"only 2 of 6 blocks have a run in every cell; the others are left out"}

@@ -154,7 +154,10 @@ def titled(spec: dict, channel: str) -> bool:
     if "hconcat" in spec:
         return all(titled(part, channel) for part in spec["hconcat"])
     definitions = [layer.get("encoding", {}).get(channel, {}) for layer in spec.get("layer", [spec])]
-    drawn = [d for d in definitions if "field" in d and d.get("axis", {}) is not None]
+    # An axis without a title of its own is a column of names or numbers beside a plot.
+    drawn = [
+        d for d in definitions if "field" in d and (d.get("axis", {}) or {"title": None}).get("title", "") is not None
+    ]
     return not drawn or any(d.get("title") for d in drawn)
 
 

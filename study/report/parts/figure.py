@@ -159,7 +159,7 @@ def _titles_below(panel: Spec) -> Spec:
     """The titles of the axes once, below all panels, in place of one for each."""
     lines = []
     for channel, words in (("x", "Across: {}"), ("y", "Up: {}")):
-        axes = [part["encoding"][channel] for part in panel["layer"] if channel in part["encoding"]]
+        axes = [axis for part in panel["layer"] if "field" in (axis := part["encoding"].get(channel, {}))]
         title = next((axis["title"] for axis in axes if axis.get("title")), None)
         for axis in axes:
             axis["title"] = None
