@@ -9,5 +9,17 @@ class StudyError(Exception):
     """
 
 
+class MissingFileError(StudyError):
+    """There is no such file."""
+
+
+class NotYamlError(StudyError):
+    """A text that is no YAML."""
+
+
+# What code raises that meets a value of another kind than its file promises.
+MALFORMED = (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError)
+
+
 class RunFailureError(Exception):
     """A run came to nothing that could be recorded; it will be run again. The message says how it failed."""

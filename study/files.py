@@ -1,6 +1,5 @@
 """Where the project's files are, and writing files that are either whole or absent."""
 
-import errno
 import json
 import os
 import secrets
@@ -9,14 +8,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from study.errors import StudyError
+from study.errors import MissingFileError, StudyError
+from study.reading import parse_json, read_text
 
 # A wheel carries what lies next to the package in a checkout (workflow/, report/, profiles/) inside it: pyproject.toml.
 _PACKAGE = Path(__file__).resolve().parent
 PROJECT = _PACKAGE / "project" if (_PACKAGE / "project").is_dir() else _PACKAGE.parent
-
-# What is wrong with the disk or its permissions, not with the program.
-UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 
 
 @contextmanager
@@ -27,22 +24,23 @@ def replacing(path: Path | str) -> Iterator[Path]:
     and `path` is left as it was.
 
     Raises:
-        StudyError: the disk is full, or cannot be written to.
+        StudyError: the disk is full or cannot be written to, or `path` can be no file.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{path.suffix}")
+    temporary = path.parent / f".{path.name[:100]}.{secrets.token_hex(4)}{path.suffix[:20]}"
     try:
+        # What is renamed to a device would take its place.
+        if not path.name or (path.exists() and not path.is_file()):
+            raise StudyError(f"{path}: is no file; name one to write to")
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
         with temporary.open("rb") as stream:
             os.fsync(stream.fileno())
         temporary.replace(path)
     except OSError as error:
-        if error.errno not in UNWRITABLE:
-            raise
         raise StudyError(
-            f"{path}: cannot be written: {error.strerror}. Mend that and run the same command again; what is finished "
-            "is safe"
+            f"{path}: cannot be written: {error.strerror or error}. Mend that and run the same command again; what is "
+            "finished is safe"
         ) from error
     finally:
         with suppress(OSError):
@@ -70,12 +68,13 @@ def read_json(path: Path, kind: type) -> Any:
     Raises:
         StudyError: it is damaged.
     """
-    if not path.exists():
-        return None
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise StudyError(f"{path}: damaged, not JSON ({error}); remove it and make it again") from error
+        value = parse_json(read_text(path))
+    except MissingFileError:
+        return None
+    except StudyError as error:
+        why = str(error).removeprefix(f"{path}: ")
+        raise StudyError(f"{path}: damaged, {why}; remove it and make it again") from None
     if value is not None and not isinstance(value, kind):
         raise StudyError(f"{path}: found a {type(value).__name__}, expected a {kind.__name__}; make it again")
     return value

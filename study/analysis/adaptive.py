@@ -7,7 +7,6 @@ The Snakefile imports this module in every job, so it imports the standard libra
 """
 
 import itertools
-import json
 from collections.abc import Callable, Collection
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ from study.design.plan import Plan
 from study.design.response import AnalysisSpec
 from study.errors import StudyError
 from study.files import write_json
+from study.reading import parse_json, read_text
 from study.store.record import RecordReader, Store
 from study.words import level_text
 
@@ -115,12 +115,21 @@ def read(path: Path | str) -> Decision:
         StudyError: missing, damaged, or of another schema.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
         if content.pop("schema") != SCHEMA:
             raise ValueError
-        return Decision(**content | {"open": tuple(content["open"]), "unsettled": tuple(content["unsettled"])})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = Decision(**content | {"open": tuple(content["open"]), "unsettled": tuple(content["unsettled"])})
+        if not _sound(found):
+            raise ValueError
+        return found
+    except (StudyError, ValueError, KeyError, TypeError, AttributeError):
         raise StudyError(f"{path}: no readable decision; remove it and run your `snakemake` command again") from None
+
+
+def _sound(decision: Decision) -> bool:
+    names = (*decision.open, *decision.unsettled, *decision.allocation, *decision.labels, *decision.labels.values())
+    counts = (decision.seeds, *decision.allocation.values())
+    return all(type(name) is str for name in names) and all(type(count) is int and count >= 0 for count in counts)
 
 
 def last_look(config: dict[str, Any], decided: Callable[[int], Decision]) -> int:

@@ -1,7 +1,6 @@
 """`study design`: from a configuration to the planned runs."""
 
 import argparse
-import json
 import math
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from study.config import resolve as configuration
 from study.design import plan
 from study.design.factorial import looks, seeds
 from study.errors import StudyError
+from study.reading import parse_json
 from study.store.record import Store
 from study.trainers.base import Assumptions, Trainer
 from study.trainers.resume import with_seconds_per_run
@@ -30,9 +30,10 @@ def write(text: str, folder: Path) -> tuple[plan.Plan, Trainer]:
     """Write the design of a configuration, given as JSON text or the path of a YAML file; print what is planned."""
     if text.lstrip().startswith("{"):
         try:
-            config = configuration.resolve(json.loads(text))
-        except ValueError as error:
-            raise StudyError(f"the configuration is not JSON ({error})") from None
+            given = parse_json(text)
+        except StudyError as error:
+            raise StudyError(f"the configuration: {error}") from None
+        config = configuration.resolve(given)
     else:
         config = configuration.load(text)
     trainer = trainers.choose(config)

@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import tempfile
 from pathlib import Path
 
 from study.errors import StudyError
@@ -37,8 +38,16 @@ def run(arguments: argparse.Namespace) -> None:
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder}: exists and is not empty; name a new folder, nothing is overwritten")
-    for template in sorted(path for path in STARTER.iterdir() if path.is_file()):
-        write_text(folder / template.name, template.read_text(encoding="utf-8").replace("@NAME@", name))
-    for source, target in COPIED.items():
-        write_text(folder / target, (PROJECT / source).read_text(encoding="utf-8"))
+    # Made elsewhere and then moved: a full disk leaves nothing that the next try stumbles over.
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.resolve().parent, ignore_cleanup_errors=True) as scratch:
+            made = Path(scratch) / name
+            for template in sorted(path for path in STARTER.iterdir() if path.is_file()):
+                write_text(made / template.name, template.read_text(encoding="utf-8").replace("@NAME@", name))
+            for source, target in COPIED.items():
+                write_text(made / target, (PROJECT / source).read_text(encoding="utf-8"))
+            made.replace(folder.resolve())
+    except OSError as error:
+        raise StudyError(f"{folder}: cannot be made: {error.strerror}; name another folder") from None
     print(f"{folder}: a study that runs as it is: cd {folder} && snakemake --cores 2")

@@ -1,6 +1,7 @@
 """`study power`: how many seeds a study needs, from a pilot's runs or from assumptions."""
 
 import argparse
+import re
 from pathlib import Path
 from typing import Any
 
@@ -152,7 +153,7 @@ def _from_assumptions(arguments: argparse.Namespace) -> dict[str, Any]:
     ):
         if value is None:
             raise StudyError(f"{option}: missing; give --pilot TABLE, or --sd, --error-rate and --trials")
-    if not arguments.trials.isdigit() or int(arguments.trials) < 1:
+    if not re.fullmatch("[1-9][0-9]{0,14}", arguments.trials):
         raise StudyError(f"--trials {arguments.trials}: without --pilot this is the number of test images, as 10000")
     if arguments.sd < 0:
         raise StudyError(f"--sd {arguments.sd:g}: a standard deviation is not negative")

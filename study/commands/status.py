@@ -5,15 +5,15 @@ import contextlib
 import time
 from pathlib import Path
 
-import yaml
 from rich.console import Console, Group
 from rich.live import Live
 from rich.markup import escape
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 
+from study.config import resolve as configuration
 from study.design import plan as plans
-from study.errors import StudyError
+from study.errors import MissingFileError, StudyError
 from study.monitor.status import STATES, Status, survey
 from study.store.record import Store
 from study.words import duration
@@ -21,6 +21,7 @@ from study.words import duration
 # One mark a run, where a line has room for the seeds.
 MARKS = {"done": "[green]■[/]", "running": "[cyan]▶[/]", "failed": "[red]✗[/]", "missing": "[dim]·[/]"}
 WIDEST = 60
+HINT = "type `study status results/<name>`"
 
 
 def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -64,12 +65,11 @@ def _folder(study: Path) -> Path:
         found = study
     else:
         try:
-            found = Path("results") / yaml.safe_load(study.read_text(encoding="utf-8"))["study"]["name"]
-        except (OSError, UnicodeDecodeError, yaml.YAMLError, KeyError, TypeError):
-            raise StudyError(
-                f"{study}: neither the folder of a study nor a configuration with study.name; type `study status "
-                "results/<name>`"
-            ) from None
+            found = Path("results") / configuration.read(study)["study"]["name"]
+        except MissingFileError:
+            raise StudyError(f"{study}: no such file or folder; {HINT}") from None
+        except (KeyError, TypeError):
+            raise StudyError(f"{study}: no folder of a study and no configuration with study.name; {HINT}") from None
     if not (found / "design.json").exists():
         raise StudyError(f"{found}: no design.json, so no study has begun there; `snakemake --cores all` begins one")
     return found

@@ -4,6 +4,7 @@ What is special to the trainer comes from its room (`trainers.settings_model`) a
 """
 
 import functools
+import math
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, field_validator, model_validator
@@ -24,6 +25,9 @@ from study.trainers.settings import (
     section,
     suggestion,
 )
+
+# A study of 10,000 cells is beyond any cluster; more would fill the memory before anything is planned.
+MOST_CELLS = 10_000
 
 
 def _not_the_store(name: str) -> str:
@@ -206,6 +210,14 @@ class General(Section):
     plan: Plan = section()
     execution: Execution = section()
     report: Report = section()
+
+    @model_validator(mode="after")
+    def _check_size(self) -> Self:
+        sizes = [len(levels) for levels in dict(self.design.factors).values() if levels is not None]
+        if math.prod(sizes) > MOST_CELLS:
+            found = " x ".join(map(str, sizes))
+            raise ValueError(f"design.factors cross {found} levels; allowed: at most {MOST_CELLS:,} combinations")
+        return self
 
     @model_validator(mode="after")
     def _check_words(self) -> Self:

@@ -4,9 +4,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from study.errors import StudyError
+from study.errors import NotYamlError, StudyError
+from study.reading import MOST_TEXT, parse_json, read_text
+from study.yaml_loader import parse_yaml
 
 
 def load(path: Path | str) -> dict[str, Any]:
@@ -15,22 +15,24 @@ def load(path: Path | str) -> dict[str, Any]:
     Raises:
         StudyError: the file is missing, is not YAML, has a key twice, or does not fit the model.
     """
-    try:
-        config = _read(path)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise StudyError(f"{path}: cannot be read as YAML ({' '.join(str(error).split())})") from None
-    return resolve(config)
+    return resolve(read(path))
 
 
-def check_duplicate_keys(path: Path | str) -> None:
-    """Refuse a configuration file with a key twice: YAML readers keep the last one, without a word.
+def read(path: Path | str) -> Any:
+    """What a YAML file holds, unchecked.
 
     Raises:
-        StudyError: the file, the line and the key.
+        StudyError: the file is missing or not YAML, has a key twice (other readers keep the last one, without a word),
+            or is too large, too deep or recursive.
     """
-    # What else is wrong with the file is for its reader to say, which knows more than YAML.
-    with suppress(OSError, UnicodeDecodeError, yaml.YAMLError):
-        _read(path)
+    text = read_text(path, MOST_TEXT)
+    try:
+        return parse_yaml(text, str(path))
+    except NotYamlError:
+        # JSON may have tabs where YAML has not.
+        with suppress(StudyError):
+            return parse_json(text)
+        raise
 
 
 def resolve(config: Any) -> dict[str, Any]:
@@ -56,25 +58,3 @@ def resolve(config: Any) -> dict[str, Any]:
     design = resolved["design"]
     design["factors"] = dict(sorted(design["factors"].items(), key=lambda factor: factor[0] not in design["control"]))
     return resolved
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A loader of YAML that refuses a mapping with a key twice."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        lines: dict[str, int] = {}
-        # Compared as texts: "0.5" and 0.5 are one level. A key that is no scalar never fits the model.
-        for key in (key for key, _ in node.value if isinstance(key, yaml.ScalarNode)):
-            line = key.start_mark.line + 1
-            if key.value in lines:
-                raise StudyError(
-                    f"{self.name}, line {line}: the key {key.value!r} is there twice, first in line "
-                    f"{lines[key.value]}; allowed: once"
-                )
-            lines[key.value] = line
-        return super().construct_mapping(node, deep)
-
-
-def _read(path: Path | str) -> Any:
-    with Path(path).open(encoding="utf-8") as stream:
-        return yaml.load(stream, _UniqueKeys)

@@ -1,15 +1,15 @@
 """The design as a file: what is planned, before anything is trained."""
 
 import csv
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from study.design import factorial
-from study.errors import StudyError
+from study.errors import MissingFileError, StudyError
 from study.files import replacing, write_json
+from study.reading import parse_json, read_text
 from study.words import level_text
 
 # The layout of design.json; the workflow writes a design of another layout again.
@@ -141,9 +141,14 @@ def read(path: Path | str) -> Plan:
         StudyError: missing, damaged, or of another schema.
     """
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        content = parse_json(read_text(path))
         if content["schema"] != SCHEMA:
             raise StudyError(f"{path}: schema {content['schema']!r}, allowed: {SCHEMA}; {HINT}")
-        return Plan(content["config"], content["origin"], content["shared"])
-    except (OSError, ValueError, KeyError, TypeError):
+        parts = [content[name] for name in ("config", "origin", "shared")]
+    except (KeyError, TypeError, IndexError):
         raise StudyError(f"{path}: no readable design; {HINT}") from None
+    except MissingFileError:
+        raise StudyError(f"{path}: no such design; {HINT}") from None
+    if not all(isinstance(part, dict) for part in parts):
+        raise StudyError(f"{path}: no readable design; {HINT}")
+    return Plan(*parts)

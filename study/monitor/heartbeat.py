@@ -1,7 +1,6 @@
 """The heartbeat of a job under way: a small file that is touched for as long as the job lives."""
 
 import contextlib
-import json
 import os
 import platform
 import threading
@@ -13,6 +12,7 @@ from typing import Any
 
 from study.errors import StudyError
 from study.files import write_json
+from study.reading import MEBIBYTE, parse_json, read_text
 
 SUFFIX = ".job"
 # Seconds between two beats; and after how many seconds without one a job is taken for dead. Clocks of nodes differ a
@@ -69,10 +69,13 @@ def read(path: Path) -> Heartbeat | None:
     """The heartbeat at `path`; None if it has gone meanwhile, or is none."""
     try:
         when = path.stat().st_mtime
-        about = json.loads(path.read_text(encoding="utf-8"))
+        about = parse_json(read_text(path, MEBIBYTE))
         error = about.pop("error", None)
         where = about["host"] + (f", Slurm job {about['slurm_job']}" if about["slurm_job"] else "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        sound = isinstance(about["trajectory"], str) and isinstance(error, str | None)
+        if not sound or not all(type(number) is int for number in (*about["seeds"], about["at_once"])):
+            return None
+    except (OSError, StudyError, KeyError, TypeError, AttributeError):
         return None
     if error is None and time.time() - when > SILENCE:
         last = time.strftime("%Y-%m-%d %H:%M", time.localtime(when))

@@ -11,7 +11,7 @@ import jinja2
 from altair.utils.schemapi import debug_mode
 
 from study import files
-from study.errors import StudyError
+from study.errors import MALFORMED, StudyError
 from study.report import pictures, summary
 from study.report.explanation import Explanation
 from study.report.format import plural
@@ -94,10 +94,9 @@ def render(results: Results, explain: Explanation | None = None, preview: str = 
         with debug_mode(False):  # the tests validate every specification; here it would take as long as all the rest
             parts = sections(results, conclusion, explain)
             first = estimation(results, conclusion, explain) if conclusion.arms else None
-    except KeyError as error:
-        raise StudyError(
-            f"{results.folder}: a result file has no {error}, which this version reads; make the results again"
-        ) from error
+    except MALFORMED as error:
+        what = f"has no {error}, which this version reads" if isinstance(error, KeyError) else f"is damaged ({error})"
+        raise StudyError(f"{results.folder}: a result file {what}; make the results again") from error
     figures = [item for part in parts for item in part.items if isinstance(item, Figure)]
     figures = figures if first is None else [first, *figures]
     drawings = {figure.key: pictures.both(figure) for figure in figures}

@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from study.errors import StudyError
+from study.errors import MALFORMED, StudyError
 from study.files import read_json
 from study.report.format import THIN, Response, listing
 from study.words import level_key, unit
@@ -236,6 +236,15 @@ def read_results(folder: Path | str) -> Results:
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"{folder}: no such results directory; give the folder that holds analysis/")
+    try:
+        return _read(folder)
+    except MALFORMED as error:
+        raise StudyError(
+            f"{folder}: a result file is damaged ({type(error).__name__}: {error}); make the results again"
+        ) from error
+
+
+def _read(folder: Path) -> Results:
     analysis = _file(folder, "analysis", dict, ANALYSIS)
     if analysis is None:
         raise StudyError(

@@ -1,5 +1,6 @@
 """The table of runs that every analysis starts from: one row a run, factors, a block, a response."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -11,6 +12,7 @@ import pandas as pd
 from study.errors import StudyError
 from study.words import level_key, level_text
 
+MOST_CELLS = 100_000
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
 # What an empty number looks like in a text file. Not used for levels: "None", "NA" and "null" are good names of levels.
 _NO_NUMBER = ["", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "-nan", "-NaN"]
@@ -281,6 +283,9 @@ def build_table(
     if response is not None:
         frame[response] = _as_numbers(frame, response, diverged=_diverged(frame))
     table = RunTable(frame, tuple(factors), block, control, successes, trials, response, higher_is_better)
+    if math.prod(table.shape) > MOST_CELLS:
+        sizes = " x ".join(map(str, table.shape))
+        raise StudyError(f"the factors have {sizes} levels, more than {MOST_CELLS:,} combinations; name fewer factors")
     if block is not None:
         table = _merged(table, block)
     if whole:

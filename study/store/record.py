@@ -8,10 +8,13 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Protocol
 
-from study.errors import StudyError
+from study.errors import MissingFileError, StudyError
 from study.files import write_text
+from study.reading import MEBIBYTE, parse_json, read_text
 
 SCHEMA = 1
+# A record has some kilobytes: a bit for each image, and a curve.
+MOST_RECORD = 64 * MEBIBYTE
 STATUSES = ("ok", "diverged")
 # A record that is not sound counts as missing when its job runs again; nothing need be deleted.
 HINT = "run your `snakemake` command again with `--forcerun train`: this run will be trained again, no other"
@@ -57,10 +60,12 @@ class Record:
         Raises:
             StudyError: not JSON (truncated), not a record, another schema, a wrong checksum, or impossible values.
         """
+        from study.store.record_model import RecordModel, check
+
         try:
-            body = json.loads(text)
-        except ValueError:
-            raise StudyError("truncated or not JSON") from None
+            body = parse_json(text)
+        except StudyError as error:
+            raise StudyError(f"truncated or damaged: {error}") from None
         if not isinstance(body, dict) or "schema" not in body or "checksum" not in body:
             raise StudyError("not the record of a run")
         if body["schema"] != SCHEMA:
@@ -70,12 +75,8 @@ class Record:
         del body["schema"]
         if lacking := [name for name in FIELDS if name not in body]:
             raise StudyError(f"the fields {lacking} are missing")
-        record = Record(**{name: body.pop(name) for name in FIELDS}, extra=body)
-        if record.status not in STATUSES:
-            raise StudyError(f"status is {record.status!r}, allowed: {', '.join(STATUSES)}")
-        if len({len(values) for values in record.curve.values()}) > 1:
-            raise StudyError("the columns of its curve differ in length")
-        return record
+        check(RecordModel, body)
+        return Record(**{name: body.pop(name) for name in FIELDS}, extra=body)
 
 
 # What every record has, in the order in which it is written.
@@ -114,16 +115,14 @@ class Store:
         """
         path = self.path(run_id)
         try:
-            record = Record.from_json(path.read_text(encoding="utf-8"))
+            record = Record.from_json(read_text(path, MOST_RECORD))
             if record.id == run_id:
                 return record
             flaw = f"holds the record of run {record.id}"
-        except FileNotFoundError:
+        except MissingFileError:
             flaw = "no such record"
-        except UnicodeDecodeError:
-            flaw = "not text, the file is damaged"
         except StudyError as error:
-            flaw = str(error)
+            flaw = str(error).removeprefix(f"{path}: ")
         raise StudyError(f"{path}: {flaw}; {HINT}")
 
     def missing(self, run_ids: Iterable[str]) -> list[str]:

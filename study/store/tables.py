@@ -10,10 +10,10 @@ import pandas as pd
 
 from study.design.factorial import Cell, factors
 from study.design.plan import Plan
-from study.errors import StudyError
+from study.errors import MALFORMED, StudyError
 from study.files import replacing, write_json
 from study.store.cost import cost
-from study.store.record import Record, RecordReader, Store
+from study.store.record import HINT, Record, RecordReader, Store
 from study.words import level_text
 
 
@@ -64,8 +64,12 @@ def collect(
     for run_id, cell, seed in present:
         record = store.load(run_id)
         key = {"run_id": run_id, **_levels(cell, plan), "seed": seed}
-        runs.append({**key, "status": record.status, **reader.columns(record), **_about(record, cell)})
-        curves += rows(key, reader.curve(record))
+        try:
+            runs.append({**key, "status": record.status, **reader.columns(record), **_about(record, cell)})
+            curves += rows(key, reader.curve(record))
+        except MALFORMED as error:
+            why = f"{type(error).__name__}: {error}"
+            raise StudyError(f"{store.path(run_id)}: holds no result of this trainer ({why}); {HINT}") from None
         # What is large is in the tables now.
         records.append(replace(record, settings={}, curve={}, extra={}))
     return Tables(

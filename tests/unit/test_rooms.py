@@ -10,7 +10,21 @@ from tests.examples import PROJECT
 
 # From the bottom up; a room may import those before it.
 ROOMS = (
-    *("errors", "words", "files", "stats", "design", "report", "store", "analysis", "monitor", "trainers", "config"),
+    *(
+        "errors",
+        "reading",
+        "yaml_loader",
+        "words",
+        "files",
+        "stats",
+        "design",
+        "report",
+        "store",
+        "analysis",
+        "monitor",
+        "trainers",
+        "config",
+    ),
     *("commands", "cli", "__main__"),
 )
 # Without the package's own __init__.py, and what `study new` copies.

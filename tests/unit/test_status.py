@@ -209,7 +209,7 @@ def test_watching_ends_when_all_is_done(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["nowhere"], "nowhere: neither the folder of a study nor a configuration"),
+        (["nowhere"], "nowhere: no such file or folder; type `study status results/<name>`"),
         (["."], ".: no design.json, so no study has begun there; `snakemake --cores all` begins one"),
         ([".", "--watch", "0"], "--watch 0: seconds are more than 0"),
     ],

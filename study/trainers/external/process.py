@@ -185,9 +185,17 @@ def execute(arguments: Sequence[str], timeout: float | None) -> None:
         process.wait()
         signal.signal(signal.SIGTERM, before)
     if status < 0:
-        raise RunFailureError(f"killed by signal {-status} ({signal.Signals(-status).name})")
+        raise RunFailureError(f"killed by signal {-status}{_signal_name(-status)}")
     if status > 0:
         raise RunFailureError(f"exit status {status}")
+
+
+def _signal_name(number: int) -> str:
+    """The name of a signal in brackets; real-time signals have none."""
+    try:
+        return f" ({signal.Signals(number).name})"
+    except ValueError:
+        return ""
 
 
 def _within(name: str) -> list[tuple[str, Path]]:

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from study.errors import RunFailureError
+from study.errors import MissingFileError, RunFailureError, StudyError
+from study.reading import read_text
 from study.store.record import STATUSES
 
 KEYS = {
@@ -42,10 +43,10 @@ def read(path: Path, kind: str) -> RunResult:
         RunFailureError: there is none, or it holds no result of that kind.
     """
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+        body = json.loads(read_text(path))
+    except MissingFileError:
         raise RunFailureError("ended well but wrote no file where {record} said") from None
-    except (OSError, ValueError, RecursionError) as error:
+    except (StudyError, ValueError, RecursionError) as error:
         raise RunFailureError(f"wrote what is not JSON ({' '.join(str(error).split())[:120]})") from None
     if not isinstance(body, dict):
         raise RunFailureError(f"wrote {_shown(body)}; needed: an object with {', '.join(KEYS[kind])}")
