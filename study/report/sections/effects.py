@@ -17,7 +17,7 @@ ROW_HEIGHT = 38
 
 
 def section(results: Results, verdict: Verdict) -> Section | None:
-    text = (verdict.answer("helps"),)
+    text = (verdict.answer("helps"), verdict.answer("size"))
     items = (by_cell(results), every_run(results), scopes(results))
     return made("effects", "How large is the difference?", items, text, finding=verdict.brief("size"))
 
