@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from study.design import factorial
-from study.errors import MissingFileError, StudyError
+from study.errors import StudyError
 from study.files import replacing, write_json
 from study.reading import parse_json, read_text
 from study.words import level_text
@@ -142,13 +142,14 @@ def read(path: Path | str) -> Plan:
     """
     try:
         content = parse_json(read_text(path))
+    except StudyError as error:
+        raise StudyError(f"{path}: no readable design, {str(error).removeprefix(f'{path}: ')}; {HINT}") from None
+    try:
         if content["schema"] != SCHEMA:
             raise StudyError(f"{path}: schema {content['schema']!r}, allowed: {SCHEMA}; {HINT}")
         parts = [content[name] for name in ("config", "origin", "shared")]
     except (KeyError, TypeError, IndexError):
         raise StudyError(f"{path}: no readable design; {HINT}") from None
-    except MissingFileError:
-        raise StudyError(f"{path}: no such design; {HINT}") from None
     if not all(isinstance(part, dict) for part in parts):
         raise StudyError(f"{path}: no readable design; {HINT}")
     return Plan(*parts)

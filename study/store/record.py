@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from study.errors import MissingFileError, StudyError
 from study.files import write_text
@@ -15,7 +15,8 @@ from study.reading import MEBIBYTE, parse_json, read_text
 SCHEMA = 1
 # A record has some kilobytes: a bit for each image, and a curve.
 MOST_RECORD = 64 * MEBIBYTE
-STATUSES = ("ok", "diverged")
+Status = Literal["ok", "diverged"]
+STATUSES: tuple[Status, ...] = get_args(Status)
 # A record that is not sound counts as missing when its job runs again; nothing need be deleted.
 HINT = "run your `snakemake` command again with `--forcerun train`: this run will be trained again, no other"
 

@@ -2,11 +2,12 @@
 
 import datetime
 import math
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from study.errors import StudyError
+from study.store.record import Status
 
 Number = Annotated[float, Field(allow_inf_nan=False)]
 Seconds = Annotated[Number, Field(ge=0, lt=1e10)]
@@ -54,7 +55,7 @@ class RecordModel(_Part):
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
     settings: dict[Name, Scalar]
     seed: Annotated[int, Field(ge=0, lt=2**53)]
-    status: Literal["ok", "diverged"]
+    status: Status
     curve: dict[Name, list[Number | int | None]]
     provenance: _Provenance
     cost: _Cost
