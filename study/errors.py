@@ -13,6 +13,10 @@ class MissingFileError(StudyError):
     """There is no such file."""
 
 
+class TooAlikeError(StudyError):
+    """A model cannot be fitted to these runs, though nothing was asked wrongly: they are too few or too much alike."""
+
+
 class NotYamlError(StudyError):
     """A text that is no YAML."""
 

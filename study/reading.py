@@ -8,6 +8,7 @@ import json
 import math
 import os
 import stat
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,19 +33,45 @@ def read_bytes(path: Path | str, most: int = MOST_JSON) -> bytes:
     try:
         # Without waiting, as the other end of a pipe may never come.
         descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as stream:
+        try:
             found = os.fstat(descriptor)
             if not stat.S_ISREG(found.st_mode):
                 kind = "a folder" if stat.S_ISDIR(found.st_mode) else "a pipe or a device"
                 raise StudyError(f"{path}: is {kind}; a file is needed")
             if found.st_size > most:
                 raise StudyError(f"{path}: has {found.st_size:,} bytes; allowed: {most:,}")
-            return stream.read(most)
+            with os.fdopen(descriptor, "rb", closefd=False) as stream:
+                return stream.read(most)
+        finally:
+            os.close(descriptor)
     except (FileNotFoundError, NotADirectoryError):
         raise MissingFileError(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise StudyError(f"{path}: cannot be read ({why})") from None
+
+
+def unpack(path: Path | str, content: bytes, most: int) -> bytes:
+    """What a gzip file's `content` unpacks to, if that is no more than `most` bytes.
+
+    Raises:
+        StudyError: it is damaged, or more.
+    """
+    parts, size = [], 0
+    try:
+        while content:
+            stream = zlib.decompressobj(wbits=31)
+            part = stream.decompress(content, most + 1 - size)
+            parts.append(part)
+            size += len(part)
+            if size > most:
+                raise StudyError(f"{path}: unpacks to more than {most:,} bytes; no more are allowed")
+            if not stream.eof:
+                raise StudyError(f"{path}: cannot be read, the file is damaged (cut off); fetch or restore it")
+            content = stream.unused_data.lstrip(b"\0")  # more members, or padding
+    except zlib.error as error:
+        raise StudyError(f"{path}: cannot be read, the file is damaged ({error}); fetch or restore it") from None
+    return b"".join(parts)
 
 
 def read_text(path: Path | str, most: int = MOST_JSON) -> str:

@@ -13,7 +13,7 @@ def level_key(level: Any) -> str:
     """One spelling per level, to find it by: 2e-4, "0.0002" and 0.0002 are the same level, 0 and 0.0 too."""
     text = level_text(level)
     try:
-        return repr(float(text)) if "_" not in text else text
+        return repr(float(text)) if text.isascii() and "_" not in text else text
     except ValueError:
         return text
 

@@ -9,7 +9,8 @@ import pandas as pd
 from study.analysis.tracker_export import ended_runs
 from study.design.response import AnalysisSpec
 from study.errors import StudyError
-from study.stats.table import RunTable, build_table, read_frame
+from study.stats.table import RunTable, build_table
+from study.table_file import read_frame
 
 
 def run_table(frame: pd.DataFrame, spec: AnalysisSpec, whole: bool = True) -> RunTable:

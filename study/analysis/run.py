@@ -12,7 +12,7 @@ from study.analysis.files import plain
 from study.analysis.verdict import failing
 from study.analysis.verdicts import verdicts
 from study.design.response import AnalysisSpec
-from study.errors import StudyError
+from study.errors import StudyError, TooAlikeError
 from study.stats.checks.diagnostics import diagnostics
 from study.stats.checks.missing import missing
 from study.stats.collapse.rates import collapse
@@ -225,7 +225,7 @@ def _mixed(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> dict[
     try:
         return mixed_json(varying, spec.random, alpha=spec.alpha)
     except StudyError as error:
-        if spec.random is not None:
+        if spec.random is not None and not isinstance(error, TooAlikeError):
             raise
         # The default terms may not suit a small table; the other results do not depend on them.
         absent["mixed"] = str(error)

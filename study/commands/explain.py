@@ -18,8 +18,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    import pandas as pd
+    from study.table_file import read_frame
 
     plan = plans.read(arguments.design)
-    runs = pd.read_parquet(arguments.runs)
+    runs = read_frame(arguments.runs)
     trainers.choose(plan.config).explain(plan, runs, Store(arguments.store), arguments.out)

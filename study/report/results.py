@@ -12,6 +12,7 @@ import pandas as pd
 from study.errors import MALFORMED, StudyError
 from study.files import read_json
 from study.report.format import THIN, Response, listing
+from study.table_file import read_frame
 from study.words import level_key, unit
 
 Row = Mapping[str, Any]
@@ -334,11 +335,9 @@ def read_table(path: Path) -> pd.DataFrame | None:
     if not path.exists():
         return None
     try:
-        return pd.read_parquet(path)
-    except Exception as error:  # pyarrow raises a dozen kinds for a damaged file
-        raise StudyError(
-            f"{path}: damaged, cannot be read as a table ({error}); remove it and make it again"
-        ) from error
+        return read_frame(path)
+    except StudyError as error:
+        raise StudyError(f"{error}; remove it and make it again") from error
 
 
 def _is_number(level: object) -> bool:

@@ -10,13 +10,14 @@ import numpy as np
 import pandas as pd
 
 from study.errors import StudyError
+from study.table_file import read_frame
 from study.words import level_key, level_text
 
 MOST_CELLS = 100_000
-SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
-# What an empty number looks like in a text file. Not used for levels: "None", "NA" and "null" are good names of levels.
-_NO_NUMBER = ["", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "-nan", "-NaN"]
-_NO_LEVEL = ["", "nan", "NaN", "<NA>"]
+# A float64 holds every whole number up to here.
+MOST_TRIALS = 2**53
+# Variances are squares, and the spread of variances squares of these: beyond, they leave the range of a float64.
+LARGEST = 1e100
 
 
 def log_odds_of_error(successes: np.ndarray, trials: np.ndarray) -> np.ndarray:
@@ -211,34 +212,6 @@ def read_table(
         raise StudyError(f"{path}: {error}") from None
 
 
-def read_frame(path: Path | str, levels: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a CSV, TSV or Parquet file. In the columns `levels`, words such as "None" or "NA" stay words.
-
-    Raises:
-        StudyError: no such file, an unknown type, or a content that cannot be parsed.
-    """
-    path = Path(path)
-    if not path.name.lower().endswith(SUFFIXES):
-        raise StudyError(f"{path}: unknown file type; a table ends in {', '.join(SUFFIXES)}")
-    if not path.is_file():
-        raise StudyError(f"{path}: no such file")
-    try:
-        if path.suffix.lower() == ".parquet":
-            return pd.read_parquet(path)
-        separator = "\t" if path.suffix.lower() == ".tsv" else ","
-        names = pd.read_csv(path, sep=separator, nrows=0).columns
-        missing = {name: _NO_LEVEL if name in levels else _NO_NUMBER for name in names}
-        return pd.read_csv(
-            path,
-            sep=separator,
-            keep_default_na=False,
-            na_values=missing,
-            low_memory=False,
-        )
-    except Exception as error:  # whatever the parser meets in a foreign file is the file's fault
-        raise StudyError(f"{path}: cannot be read as a table ({_first_line(error)})") from None
-
-
 def build_table(
     frame: pd.DataFrame,
     factors: Sequence[str],
@@ -282,6 +255,7 @@ def build_table(
         frame = frame.astype({successes: "int64", trials: "int64"})
     if response is not None:
         frame[response] = _as_numbers(frame, response, diverged=_diverged(frame))
+        _check_response(frame[response], response)
     table = RunTable(frame, tuple(factors), block, control, successes, trials, response, higher_is_better)
     if math.prod(table.shape) > MOST_CELLS:
         sizes = " x ".join(map(str, table.shape))
@@ -335,7 +309,8 @@ def _as_levels(column: pd.Series, factor: str) -> pd.Series:
 
 def _control_first(column: pd.Series, factor: str, control: str, whole: bool) -> tuple[pd.Series, str]:
     levels = list(column.cat.categories)
-    match = control if control in levels else next((level for level in levels if _same_number(level, control)), None)
+    same = (level for level in levels if level_key(level) == level_key(control))
+    match = control if control in levels else next(same, None)
     if match is None and not whole:
         return column, control
     if match is None:
@@ -343,13 +318,6 @@ def _control_first(column: pd.Series, factor: str, control: str, whole: bool) ->
     if len(levels) == 1 and whole:
         raise StudyError(f"factor {factor!r} has the control {control!r} only; at least two levels are needed")
     return column.cat.reorder_categories([match, *(level for level in levels if level != match)]), match
-
-
-def _same_number(one: str, other: str) -> bool:
-    try:
-        return float(one) == float(other)
-    except ValueError:
-        return False
 
 
 def _diverged(frame: pd.DataFrame) -> np.ndarray:
@@ -360,16 +328,29 @@ def _diverged(frame: pd.DataFrame) -> np.ndarray:
 
 def _as_numbers(frame: pd.DataFrame, name: str, diverged: np.ndarray | None = None) -> pd.Series:
     """A column as finite numbers; of runs that `diverged`, NaN where it has none."""
-    numbers = pd.to_numeric(frame[name], errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
+    try:
+        numbers = pd.to_numeric(frame[name], errors="coerce").astype(float).replace([np.inf, -np.inf], np.nan)
+    except OverflowError:
+        raise StudyError(f"column {name!r} has a number beyond {LARGEST:g}; allowed are smaller ones") from None
     bad = ~np.isfinite(numbers.to_numpy())
     if diverged is not None:
         bad &= ~diverged
-        if not np.isfinite(numbers.to_numpy()).any():
-            raise StudyError(f"column {name!r} has no finite number: all runs diverged")
     if bad.any():
         found = frame[name].iloc[int(np.flatnonzero(bad)[0])]
         raise StudyError(_where(bad, f"column {name!r} has no finite number (found {found!r})"))
     return numbers
+
+
+def _check_response(numbers: pd.Series, name: str) -> None:
+    """The response can be squared without leaving the range of a float64."""
+    size = numbers.abs().to_numpy()
+    allowed = f"allowed are sizes from {1 / LARGEST:g} to {LARGEST:g}; give it in another unit"
+    if (size > LARGEST).any():
+        bad = size > LARGEST
+        raise StudyError(_where(bad, f"column {name!r} has {numbers[bad].iloc[0]:g}") + f"; {allowed}")
+    largest = np.max(size, initial=0.0, where=np.isfinite(size))
+    if 0 < largest < 1 / LARGEST:
+        raise StudyError(f"column {name!r} has no number above {largest:g}; {allowed}")
 
 
 def _check_counts(frame: pd.DataFrame, successes: str, trials: str) -> None:
@@ -378,6 +359,7 @@ def _check_counts(frame: pd.DataFrame, successes: str, trials: str) -> None:
         for bad, what in (
             (numbers < 0, "a negative count"),
             (numbers != np.round(numbers), "a count that is not a whole number"),
+            (numbers > MOST_TRIALS, f"a count above 2^53 = {MOST_TRIALS:,}"),
         ):
             if bad.any():
                 found = numbers[np.flatnonzero(bad)[0]]
@@ -431,6 +413,8 @@ def _check_design(table: RunTable) -> None:
         raise StudyError(
             f"column {block!r} has one value only ({frame[block].iloc[0]}); replication needs at least two"
         )
+    if table.diverged().all():
+        raise StudyError("all runs diverged; to compare arms, some must have an outcome")
     counts = np.bincount(table.cell_index(), minlength=int(np.prod(table.shape)))
     if (counts == 0).any():
         cell = table.cells()[int(np.flatnonzero(counts == 0)[0])]
@@ -447,7 +431,3 @@ def _where(bad: np.ndarray, what: str) -> str:
     """`what`, and the row where it is first seen (counted from 1, without the header)."""
     more = f" and {int(bad.sum()) - 1} more" if bad.sum() > 1 else ""
     return f"{what} in row {int(np.flatnonzero(bad)[0]) + 1}{more}"
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0]

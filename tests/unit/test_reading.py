@@ -67,7 +67,7 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "zero").symlink_to("/dev/zero")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    for name, reason in {".": "Is a directory", "pipe": "a pipe", "zero": "a device", "loop": "cannot be read"}.items():
+    for name, reason in {".": "is a folder", "pipe": "a pipe", "zero": "a device", "loop": "cannot be read"}.items():
         with pytest.raises(StudyError, match=reason):
             read_bytes(tmp_path / name)
     with pytest.raises(MissingFileError):

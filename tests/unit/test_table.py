@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from study.errors import StudyError
-from study.stats.table import build_table, read_frame, read_table
+from study.stats.table import build_table, read_table
+from study.table_file import read_frame
 
 
 def runs(**changes: object) -> pd.DataFrame:
@@ -171,7 +172,7 @@ def test_a_file_that_cannot_be_read_is_told_with_its_path(tmp_path: Path) -> Non
         ("absent.csv", "no such file"),
         ("empty.csv", "cannot be read"),
         ("damaged.parquet", "cannot be read"),
-        ("folder.csv", "no such file"),
+        ("folder.csv", "is a folder"),
         ("binary.csv", "cannot be read"),
     ):
         with pytest.raises(StudyError) as caught:

@@ -18,7 +18,7 @@ def error_axis(percent: Sequence[float]) -> dict[str, Any]:
     low, high = _widened(min(percent), max(percent))
     ticks = [tick for tick in _round(low, high) if tick <= 90] + ([90.0] if high > 70 else [])
     if len(ticks) < 3:
-        ticks = _even(low, high, 5)
+        ticks = [tick for tick in _even(low, high, 5) if tick > 0]
     label = "format(100 - datum.value, '~r') + '\u202f%'"
     return {
         "scale": alt.Scale(type="log", domain=[low, high], reverse=True, nice=False, clamp=True),

@@ -13,7 +13,7 @@ from study.report.results import Results, Row
 def differences(results: Results, rows: Iterable[Row], *more: str) -> pd.DataFrame:
     """Contrasts in words too, in their order, with the entries `more` as they are; empty without a row."""
     show, bounds = results.response.difference, results.response.bounds
-    return pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "arm": results.arm(row["level"]),
             "cell": results.cell_label(row.get("cell") or {}),
@@ -26,6 +26,8 @@ def differences(results: Results, rows: Iterable[Row], *more: str) -> pd.DataFra
         }
         for row in rows
     )
+    # A column of None alone would be one of objects.
+    return frame.astype({name: float for name in ("difference", "low", "high") if name in frame})
 
 
 def effects_caption(results: Results, frame: pd.DataFrame) -> str:

@@ -101,6 +101,8 @@ def influence(results: Results) -> Figure | None:
         blocks = [(without[0], str(row["block"]), row["estimate"]) for row in arm["blocks"]]
         cells = [(without[1], results.cell_label(row["levels"]), row["estimate"]) for row in arm["cells"]]
         for kind, what, estimate in blocks + cells:
+            if estimate is None:  # without that cell the arm shares no block with the control
+                continue
             about = {"left_out": kind, "which": what, "effect": estimate, "words": response.difference(estimate)}
             table.append({"arm": results.arm(arm["level"]), **about})
     if not table:  # of two blocks and one cell, none can be spared

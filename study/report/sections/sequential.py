@@ -3,7 +3,7 @@
 import altair as alt
 import pandas as pd
 
-from study.report.format import THIN, listing, plural
+from study.report.format import THIN, listing, optional, plural
 from study.report.parts.axes import signed_axis, upright
 from study.report.parts.figure import Figure, grid
 from study.report.parts.frames import differences
@@ -83,12 +83,14 @@ def settled(results: Results) -> Table | None:
     """Where each contrast was settled, and what other designs would have done."""
     response = results.response
     last = {level_key(row["level"]): row for row in results.lists["sequential_path"]}
-    rows = [arm | {"last": last[level_key(arm["level"])]} for arm in results.found("sequential").get("arms", ())]
+    none = {"estimate": None, "ci_low": None, "ci_high": None}  # of an arm that never had enough blocks for a look
+    arms = results.found("sequential").get("arms", ())
+    rows = [arm | {"last": last.get(level_key(arm["level"]), none)} for arm in arms]
     columns = (
         arm_column(results),
         Column("Settled after", lambda r: r["settled_at"] or f"open after {r['blocks']}"),
         Column("Conclusion", lambda r: r["label"], words=True),
-        Column("Difference", lambda r: response.difference(r["last"]["estimate"])),
+        Column("Difference", lambda r: optional(r["last"]["estimate"], response.difference)),
         Column("Interval", lambda r: response.bounds(r["last"]["ci_low"], r["last"]["ci_high"])),
         Column("Fixed design", lambda r: r["fixed_blocks"]),
         Column("Naive peeking", lambda r: _naive(r["naive"], results.unit), words=True),

@@ -99,7 +99,9 @@ def _chance_of_a_tie(table: RunTable, outcomes: np.ndarray) -> np.ndarray:
     if table.counts:
         # The most that a run has: trials may differ, and a rate of 1 would make every tie certain.
         trials = float(table.frame[table.trials].max())
-        rate = (np.nansum(outcomes, axis=0) + 0.5) / ((~np.isnan(outcomes)).sum(axis=0) * trials + 1)
-        return np.minimum(1.0, 1.0 / (2 * np.sqrt(np.pi * trials * rate * (1 - rate))))
+        runs = (~np.isnan(outcomes)).sum(axis=0)
+        right = (np.nansum(outcomes, axis=0) + 0.5) / (runs * trials + 1)
+        wrong = (np.nansum(trials - outcomes, axis=0) + 0.5) / (runs * trials + 1)
+        return np.minimum(1.0, 1.0 / (2 * np.sqrt(np.pi * trials * right * wrong)))
     known = outcomes[~np.isnan(outcomes)]
     return np.full(outcomes.shape[1], 1.0 if (known == np.round(known)).all() else 0.0)

@@ -96,7 +96,7 @@ def _within(grid: np.ndarray, contrasts: np.ndarray) -> dict:
     if np.sqrt(error / df2) <= ROUNDING * np.abs(grid).max():
         return _no_test("no variation between blocks: there is nothing to test against")
     # Few blocks leave the scatter of too low a rank: the estimate may fall below 1 / q, which no covariance has.
-    epsilon = max(error**2 / (q * float((scatter**2).sum())), 1.0 / q)
+    epsilon = max(1.0 / (q * float(((scatter / error) ** 2).sum())), 1.0 / q)
     deviations = grid - grid.mean(axis=0)
     return _numbers(effect, error, df2, q, epsilon, effect / (effect + float((deviations**2).sum())))
 

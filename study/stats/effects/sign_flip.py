@@ -42,6 +42,8 @@ def sign_flip(differences: np.ndarray, rng: np.random.Generator) -> SignFlip:
     d = np.where(observed, differences, 0.0)
     d = d[observed.any(axis=1)]
     n = observed.sum(axis=0)
+    if not len(d):
+        return SignFlip(np.full(len(n), np.nan), np.full(len(n), np.nan))
     scale = np.sqrt(n * (d**2).sum(axis=0))
     correlation = np.divide(d.sum(axis=0), scale, out=np.zeros(d.shape[1]), where=scale > 0)
     statistic = _t(correlation, n)

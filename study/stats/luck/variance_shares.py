@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
+from study.stats.effects.cluster_robust import ROUNDING
 from study.stats.layout import OutcomeGrid, residuals
 
 
@@ -106,7 +107,7 @@ def _block_correlation(flat: np.ndarray, alpha: float) -> tuple[float | None, fl
     cell_only, df_cell = residuals(flat, blocks=False)
     both, df = residuals(flat, blocks=True)
     df_block = df_cell - df
-    if df <= 0 or df_block <= 0 or not np.nansum(both**2) > 0:
+    if df <= 0 or df_block <= 0 or not np.sqrt(np.nansum(both**2) / df) > ROUNDING * np.nanmax(np.abs(flat)):
         return None, None, None
     mean_square = np.nansum(both**2) / df
     F = float((np.nansum(cell_only**2) - np.nansum(both**2)) / df_block / mean_square)

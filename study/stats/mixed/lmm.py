@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from study.errors import StudyError
+from study.errors import StudyError, TooAlikeError
 from study.stats.effects.factorial_terms import term_name
 from study.stats.mixed.bounded_newton import Minimum, minimise
 from study.stats.mixed.likelihood import Likelihood, likelihood
@@ -88,7 +88,7 @@ def fit_mixed(table: RunTable, scale: str, random: str | None = None) -> MixedMo
     _check_identifiable(null, names)
     best = _search(patterns, null)
     if best.x.max() > LARGEST_RATIO:
-        raise StudyError(
+        raise TooAlikeError(
             f"the random terms {' + '.join(names)} and the cells leave no variation between runs to judge by; "
             "use fewer random terms"
         )

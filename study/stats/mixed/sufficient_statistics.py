@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from study.errors import StudyError
+from study.errors import StudyError, TooAlikeError
 from study.stats.mixed.random_terms import term_levels
 from study.stats.table import RunTable
 
@@ -140,8 +140,8 @@ def _check_cells(table: RunTable, cell_counts: np.ndarray) -> None:
 
 def _check_variation(table: RunTable, values: np.ndarray, centred: np.ndarray, blocks: int, cells: int) -> None:
     if blocks < 2:
-        raise StudyError(f"the mixed model needs at least two values of the block {table.block!r}; the table has one")
+        raise TooAlikeError(f"the mixed model needs at least two values of the block {table.block!r}; there is one")
     if len(values) <= cells:
-        raise StudyError(f"the mixed model needs more runs than cells; the table has {len(values)} runs, {cells} cells")
+        raise TooAlikeError(f"the mixed model needs more runs than cells; there are {len(values)} runs, {cells} cells")
     if (centred**2).sum() <= len(values) * (1e-13 * np.abs(values).max()) ** 2:
-        raise StudyError("the response does not differ between the runs of any cell, so there is no noise to judge by")
+        raise TooAlikeError("the response differs between the runs of no cell, so there is no noise to judge by")

@@ -1,10 +1,8 @@
 """The images: read, checked, and split once and for all into training, validation and test set."""
 
-import gzip
 import hashlib
 import math
 import struct
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import numpy as np
 
 from study.errors import StudyError
 from study.files import PROJECT
+from study.reading import MEBIBYTE, read_bytes, unpack
 
 BUNDLED = PROJECT / "resources/mnist"
 # By name, the SHA-256 of the unpacked file of MNIST. The MD5 sums, the ones in circulation, are compared in the tests.
@@ -23,6 +22,8 @@ FILES = {
 }
 VALIDATION_IMAGES = 5_000
 CLASSES = 10
+# Twenty times the images of MNIST.
+MOST_BYTES = 1024 * MEBIBYTE
 
 
 @dataclass(frozen=True)
@@ -98,10 +99,8 @@ def source_files(source: str) -> list[Path]:
 
 
 def _read(path: Path) -> bytes:
-    try:
-        return gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise StudyError(f"{path}: cannot be read, the file is damaged ({error}); fetch or restore it") from None
+    content = read_bytes(path, MOST_BYTES)
+    return unpack(path, content, MOST_BYTES) if path.suffix == ".gz" else content
 
 
 def _parse_idx(path: Path, content: bytes) -> np.ndarray:
@@ -109,6 +108,8 @@ def _parse_idx(path: Path, content: bytes) -> np.ndarray:
     if len(content) < 4 or content[:3] != b"\x00\x00\x08":
         raise StudyError(f"{path}: not an IDX file of bytes (it starts with {content[:4].hex()!r}, expected 000008..)")
     dimensions = content[3]
+    if not 1 <= dimensions <= 3:
+        raise StudyError(f"{path}: has {dimensions} dimensions; images have 3 and labels 1")
     header = 4 + 4 * dimensions
     if len(content) < header:
         raise StudyError(f"{path}: truncated; its header of {header} bytes ends after {len(content)}")
@@ -143,6 +144,8 @@ def _dataset(arrays: list[np.ndarray], source: str) -> Dataset:
             )
         if labels.size and labels.max() >= CLASSES:
             raise StudyError(f"{source}: {name} labels reach {labels.max()}; allowed are 0 to {CLASSES - 1}")
+    if not train_images[0:1].size:
+        raise StudyError(f"{source}: train images are of size {train_images.shape[1:]}; they need a pixel at least")
     if train_images.shape[1:] != test_images.shape[1:]:
         raise StudyError(
             f"{source}: train images are of size {train_images.shape[1:]}, t10k images of {test_images.shape[1:]}; "
