@@ -11,7 +11,7 @@ from study.errors import StudyError
 from study.reading import MEBIBYTE, one_line, read_bytes, unpack
 
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".parquet")
-# 100,000 runs with a bit an image of MNIST are 130 MiB; the values are rows times columns.
+# 100,000 runs with a bit for each of 10,000 examples are 130 MiB; the values are rows times columns.
 MOST_BYTES, MOST_VALUES = 1024 * MEBIBYTE, 50_000_000
 # What an empty number looks like in a text file. Not used for levels: "None", "NA" and "null" are good names of levels.
 _NO_NUMBER = ["", "#N/A", "<NA>", "N/A", "NA", "NULL", "NaN", "None", "n/a", "nan", "null", "-nan", "-NaN"]
@@ -38,7 +38,8 @@ def read_frame(path: Path | str, levels: Sequence[str] = ()) -> pd.DataFrame:
     except StudyError as error:
         raise StudyError(f"{path}: {error}") from None
     except Exception as error:  # whatever the parser meets in a foreign file is the file's fault
-        raise StudyError(f"{path}: cannot be read as a table ({one_line(error) or type(error).__name__})") from None
+        why = one_line(error) or type(error).__name__
+        raise StudyError(f"{path}: damaged: it cannot be read as a table ({why})") from None
 
 
 def _parquet(content: bytes) -> pd.DataFrame:

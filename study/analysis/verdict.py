@@ -172,9 +172,11 @@ def _identical(everything: RunTable, level: str) -> bool:
     if everything.block is None:
         return False
     keys = [everything.block, *everything.other_factors]
-    frame = everything.frame[keys].assign(arm=everything.frame[everything.focus].astype(str))
-    frame["value"] = everything.values(everything.scale)
-    wide = frame.pivot(index=keys, columns="arm", values="value")[[level, everything.control]].dropna()
+    # By number, as a factor may have any name.
+    frame = everything.frame[keys].set_axis(range(len(keys)), axis=1)
+    frame = frame.assign(arm=everything.frame[everything.focus].astype(str), value=everything.values(everything.scale))
+    wide = frame.pivot(index=list(range(len(keys))), columns="arm", values="value")
+    wide = wide[[level, everything.control]].dropna()
     return len(wide) > 1 and bool((wide[level] == wide[everything.control]).all())
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, create_model, field_validator, model_validator
 
 from study import trainers
+from study.design.factorial import NEGATIVE_CONTROL
 from study.trainers.settings import (
     Distinct,
     Flag,
@@ -41,8 +42,8 @@ class Study(Section):
 
     name: Annotated[
         str,
-        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", json_schema_extra={"not": {"const": "runs"}}),
-        allowed("a text of letters, digits, '.', '_' and '-' that begins with a letter or digit"),
+        Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100, json_schema_extra={"not": {"const": "runs"}}),
+        allowed("a text of up to 100 letters, digits, '.', '_' and '-', the first a letter or digit"),
         AfterValidator(_not_the_store),
     ] = Field(
         description="The study's name; its results lie in results/<name>. Any but `runs`, the folder of all studies' "
@@ -148,6 +149,11 @@ class Design(Section):
         if len(levels) < 2:
             raise ValueError(
                 f"design.factors.{name} has one level, {level!r}; the factor of interest needs two or more"
+            )
+        if NEGATIVE_CONTROL in levels:
+            raise ValueError(
+                f"design.factors.{name} has the level {NEGATIVE_CONTROL!r}, the name of the arm that "
+                "design.negative_control adds; allowed: any other"
             )
         self.control = {name: found[0]}
         return self

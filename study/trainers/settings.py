@@ -99,7 +99,10 @@ Whole = Annotated[int, Field(strict=True), BeforeValidator(_whole)]
 Flag = Annotated[bool, Field(strict=True), BeforeValidator(scalar)]
 Key = Annotated[str, BeforeValidator(level_text)]
 Level = Annotated[
-    Annotated[str, Field(min_length=1)] | bool | int | Annotated[float, Field(allow_inf_nan=False)],
+    Annotated[str, Field(min_length=1, pattern="^[^\\x00]*$")]
+    | bool
+    | int
+    | Annotated[float, Field(allow_inf_nan=False)],
     BeforeValidator(exponent),
     allowed("a text that is not empty, a finite number, or true or false"),
     WithJsonSchema({"type": ["string", "number", "boolean"]}),

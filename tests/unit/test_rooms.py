@@ -14,6 +14,7 @@ ROOMS = (
         "errors",
         "reading",
         "yaml_loader",
+        "table_file",
         "words",
         "files",
         "stats",

@@ -272,6 +272,30 @@ def test_a_run_that_hangs_is_stopped_with_all_that_it_started(here: Path) -> Non
     assert not any(alive(pid) for pid in pids)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which processes came from which")
+@pytest.mark.parametrize("hangs", [True, False])
+def test_a_child_in_a_session_of_its_own_ends_with_its_run(here: Path, hangs: bool) -> None:
+    # The second child is a daemon: its parent is gone before the run ends.
+    (here / "train.py").write_text(
+        "import subprocess, sys, time\n"
+        "child = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "one = subprocess.Popen(child, start_new_session=True)\n"
+        "start = 'import subprocess, sys; '\n"
+        "start += 'print(subprocess.Popen(sys.argv[1:], start_new_session=True, stdout=-3).pid)'\n"
+        "two = subprocess.run([sys.executable, '-c', start, 'sleep', '600'], stdout=subprocess.PIPE, text=True)\n"
+        "open('pids', 'a').write(f'{one.pid} {two.stdout} ')\n" + ("time.sleep(600)\n" if hangs else "")
+    )
+    bystander = subprocess.Popen(["sleep", "600"])
+    with pytest.raises(StudyError, match="time-out" if hangs else "no such file|wrote"):
+        train(planned(trainer={"timeout": 3}, design=levels("a", "b") | {"seeds": [0, 1]}))
+    pids = [int(pid) for pid in (here / "pids").read_text().split()]
+    assert len(pids) == 2 * 2
+    assert not any(alive(pid) for pid in pids)
+    assert bystander.poll() is None
+    bystander.kill()
+    bystander.wait()
+
+
 def alive(pid: int) -> bool:
     try:
         os.kill(pid, 0)
@@ -284,6 +308,79 @@ def test_a_program_that_does_not_exist_is_told_when_the_study_is_planned() -> No
     config = resolved(trainer={"command": "no-such-program {word} {seed} {record}"})
     with pytest.raises(StudyError, match="'no-such-program', which is no program here"):
         trainers.choose(config).check(factorial.cells(config, {}))
+
+
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        ("python missing.py {word} {seed} {record}", "'missing.py', which is not there"),
+        ("python -u missing.py {word} {seed} {record}", "'missing.py', which is not there"),
+        ("python train.py {word} {seed} {record} | tee log", "'|', which only a shell understands"),
+        ("python train.py {word} {seed} {record} && rm log", "'&&', which only a shell understands"),
+        ("python train.py {word} {seed} > {record}", "'>', which only a shell understands"),
+        ("python train.py {word} {seed} {record} 2>&1", "'2>&1', which only a shell understands"),
+        ("python train.py {word} {seed} {record} 2>log", "'2>log', which only a shell understands"),
+        ("python $SCRIPT {word} {seed} {record}", "the variable '$SCRIPT'"),
+        ("python ${{HOME}}/train.py {word} {seed} {record}", "the variable '${{HOME}}'"),
+        ("python ~/train.py {word} {seed} {record}", "'~/train.py', a home folder"),
+    ],
+)
+def test_a_command_that_cannot_mean_what_it_says_is_refused_when_the_study_is_planned(
+    here: Path, command: str, word: str
+) -> None:
+    config = resolved(trainer={"command": command})
+    with pytest.raises(StudyError) as caught:
+        trainers.choose(config).check(factorial.cells(config, {}))
+    assert word in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "command", ["sh -c 'cat $0 | tee log' {word} {seed} {record}", "python -c pass {word} {seed} {record}"]
+)
+def test_a_shell_of_the_users_own_may_have_its_words(here: Path, command: str) -> None:
+    config = resolved(trainer={"command": command})
+    trainers.choose(config).check(factorial.cells(config, {}))
+
+
+@pytest.mark.parametrize(("placed", "refused"), [("--word {word}", True), ("--word={word}", False)])
+def test_a_level_that_a_program_takes_for_an_option_is_refused(here: Path, placed: str, refused: bool) -> None:
+    config = resolved(trainer={"command": f"python train.py {placed} {{seed}} {{record}}"}, design=levels("-x", "y"))
+    if refused:
+        with pytest.raises(StudyError, match="takes for an option"):
+            trainers.choose(config).check(factorial.cells(config, {}))
+    else:
+        trainers.choose(config).check(factorial.cells(config, {}))
+
+
+@pytest.mark.parametrize(
+    ("text", "function", "word"),
+    [
+        ("def run(word, seed): pass", "go", "lacks; its functions are: run"),
+        ("", "run", "its functions are: none"),
+        ("def run(word): pass", "run", "line 1: run(word) takes no argument 'seed'"),
+        ("x = 1\ndef run(*, seed): pass", "run", "line 2: run(seed) takes no argument 'word'"),
+        ("def run(:", "run", "line 1: is no Python"),
+        ("def run(word, *, seed): pass", "run", ""),
+        ("def run(seed, **levels): pass", "run", ""),
+        ("@cached\ndef run(): pass", "run", ""),
+        ("from elsewhere import *", "run", ""),
+        ("from elsewhere import go as run", "run", ""),
+        ("run = make()", "run", ""),
+    ],
+)
+def test_a_function_that_cannot_be_called_is_refused_when_the_study_is_planned(
+    here: Path, text: str, function: str, word: str
+) -> None:
+    (here / "mine.py").write_text(text)
+    own = overlaid({"execution": {"seconds_per_run": 1}}, COMMAND)
+    config = configuration.resolve(own | {"trainer": {"function": f"mine:{function}"}})
+    if not word:
+        trainers.choose(config).check(factorial.cells(config, {}))
+        return
+    with pytest.raises(StudyError) as caught:
+        trainers.choose(config).check(factorial.cells(config, {}))
+    assert word in str(caught.value)
 
 
 def test_a_function_is_called_with_the_levels_and_the_seed_in_a_process_of_its_own(here: Path) -> None:

@@ -123,10 +123,10 @@ def arguments(command: str) -> list[str]:
 
 
 def _check_name(factor: str) -> None:
-    if factor in RESERVED or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", factor):
+    if factor in RESERVED or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,59}", factor):
         raise ValueError(
-            f"design.factors.{factor} is no possible name; allowed: letters, digits and '_', beginning with a letter, "
-            f"but none of the table's own, {', '.join(RESERVED)} (report.titles takes any words)"
+            f"design.factors.{factor[:80]} is no possible name; allowed: up to 60 letters, digits and '_', beginning "
+            f"with a letter, but none of the table's own, {', '.join(RESERVED)} (report.titles takes any words)"
         )
 
 

@@ -12,7 +12,6 @@ import functools
 import hashlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -31,7 +30,8 @@ from study.errors import RunFailureError, StudyError
 from study.store.provenance import provenance
 from study.store.record import Record, Store
 from study.trainers.base import OnRecord, Trainer
-from study.trainers.external import declaration
+from study.trainers.external import declaration, foresight
+from study.trainers.external.descendants import nothing_left
 from study.words import level_text
 
 # Not a part of what a folder of code decides.
@@ -68,15 +68,14 @@ class ExternalTrainer(Trainer):
         return {"trainer": self._declared}
 
     def check(self, cells: Sequence[Cell]) -> None:
-        """See `Trainer.check`: the program of the command, or the function, must be there."""
-        if not self._command:
-            return
-        program = self._command[0]
-        if "{" not in program and shutil.which(program) is None:
-            raise StudyError(
-                f"configuration: trainer.command begins with {program!r}, which is no program here; allowed: one on "
-                "the PATH, or the path of an executable file"
-            )
+        """See `Trainer.check`: what the command or the function needs must be there."""
+        factors = list(cells[0].levels)
+        if self._command:
+            levels = {factor: [cell.levels[factor] for cell in cells] for factor in factors}
+            foresight.check_command(self._command, levels)
+        else:
+            module, _, name = self._declared["function"].partition(":")
+            foresight.check_function(_source(module), name, [*factors, "seed"])
 
     def train(self, job: Job, plan: Plan, store: Store, on_record: OnRecord) -> None:
         runs = [(plan.run_id(cell, seed), cell, seed) for seed in job.seeds for cell in job.cells]
@@ -160,7 +159,7 @@ class ExternalTrainer(Trainer):
 
 
 def execute(arguments: Sequence[str], timeout: float | None) -> None:
-    """Run a process to its end, in a group of its own that is gone when this returns or raises.
+    """Run a process to its end; it and all that it started are gone when this returns or raises.
 
     Raises:
         RunFailureError: it cannot be started, takes too long, or ends with another status than 0.
@@ -169,20 +168,22 @@ def execute(arguments: Sequence[str], timeout: float | None) -> None:
     def interrupted(number: int, frame: FrameType | None) -> None:
         sys.exit(128 + number)
 
-    try:
-        process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, start_new_session=True)
-    except (OSError, ValueError) as error:
-        raise RunFailureError(f"cannot be started ({error})") from None
-    # Whatever ends the waiting, a signal to this process too, leaves nothing of the group behind.
+    # Whatever ends the waiting, a signal to this process too, leaves nothing behind that the run started.
     before = signal.signal(signal.SIGTERM, interrupted)
     try:
-        status = process.wait(timeout)
+        with nothing_left():
+            process = subprocess.Popen(arguments, stdin=subprocess.DEVNULL, start_new_session=True)
+            try:
+                status = process.wait(timeout)
+            finally:
+                with suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
     except subprocess.TimeoutExpired:
         raise RunFailureError(f"stopped after {timeout:g} s, the time-out") from None
+    except (OSError, ValueError) as error:
+        raise RunFailureError(f"cannot be started ({error})") from None
     finally:
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
         signal.signal(signal.SIGTERM, before)
     if status < 0:
         raise RunFailureError(f"killed by signal {-status}{_signal_name(-status)}")

@@ -25,7 +25,7 @@ def save(path: Path, tensors: dict[str, np.ndarray], progress: dict[str, Any]) -
 def load(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]] | None:
     """Read what `save` wrote; None if there is none or it is damaged (the run then starts again, same bits)."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as archive:
             tensors = {name: archive[name] for name in archive.files}
             return tensors, json.loads(str(tensors.pop("progress")))
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
