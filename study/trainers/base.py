@@ -117,11 +117,17 @@ class Trainer(Protocol):
         return {}
 
 
-def in_words(record: Record, trainer: Trainer) -> str:
-    """How a run came out, in a few words for a terminal."""
-    if record.status == "diverged":
-        return record.status
+def measured(record: Record, trainer: Trainer) -> float | None:
+    """What a run measured: the share of its trials that succeeded, or its number; None if it diverged without one."""
     names, row = trainer.response().columns, trainer.columns(record)
     if "successes" in names:
-        return f"{100 * row[names['successes']] / row[names['trials']]:.1f} %"
-    return f"{row[names['response']]:.6g}"
+        return row[names["successes"]] / row[names["trials"]]
+    return row[names["response"]]
+
+
+def in_words(record: Record, trainer: Trainer) -> str:
+    """How a run came out, in a few words for a terminal."""
+    value = measured(record, trainer)
+    if record.status == "diverged" or value is None:
+        return record.status
+    return f"{100 * value:.2f} %" if "successes" in trainer.response().columns else f"{value:.6g}"

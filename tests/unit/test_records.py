@@ -119,7 +119,7 @@ def test_what_no_other_record_has_is_its_trainers(record: Record) -> None:
 
 
 def first_records() -> Iterator[str]:
-    with tarfile.open(examples.PROJECT / "reference/bn-on-mnist-records.tar.xz") as archive:
+    with tarfile.open(examples.PROJECT / "reference/bn-on-mnist/records.tar.xz") as archive:
         for member in archive:
             if member.isfile():
                 yield archive.extractfile(member).read().decode()

@@ -30,7 +30,7 @@ def finished(small_images: Path, tmp_path_factory: pytest.TempPathFactory) -> tu
 def test_runs_trained_again_have_the_same_bits(finished, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     plan, store = finished
     write(plan, tmp_path / "small", {})
-    assert cli.main(["verify", str(tmp_path / "small"), "--store", str(store.root), "--trainings", "1"]) == 0
+    assert cli.main(["verify", str(tmp_path / "small"), "--store", str(store.root), "--sample", "1"]) == 0
     told = capsys.readouterr().out
     assert told.count(": the same bits\n") == 1
     assert told.endswith("1 of 1 runs have the same bits\n")
@@ -49,7 +49,7 @@ def test_a_record_with_other_outcomes_is_found_out_and_sized(
             right[:2] ^= 0b10100001
             bits = base64.b64encode(right.tobytes()).decode()
             changed.write(dataclasses.replace(record, extra=record.extra | {"correct_bits": bits}))
-    assert cli.main(["verify", str(tmp_path / "small"), "--trainings", "2"]) == 2
+    assert cli.main(["verify", str(tmp_path / "small"), "--sample", "2"]) == 2
     told = capsys.readouterr()
     assert told.out.count("other bits; ") == 2
     assert told.out.count("now, 6 trials came out otherwise\n") == 2
