@@ -47,4 +47,6 @@ def _content(path: Path) -> bytes:
     try:
         return read_bytes(path)
     except MissingFileError:
-        raise StudyError(f"{path}: no such file; finish the study with your `snakemake` command, then publish it") from None
+        raise StudyError(
+            f"{path}: no such file; finish the study with your `snakemake` command, then publish it"
+        ) from None

@@ -3,7 +3,7 @@
 import io
 import lzma
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from study.errors import StudyError
@@ -44,31 +44,31 @@ def unpack(path: Path, store: Store) -> tuple[int, int]:
         How many records were added, and how many are in the archive.
 
     Raises:
-        StudyError: no such file, or none that `pack` wrote.
+        StudyError: no such file, or none that `pack` wrote; nothing is added then.
     """
-    packed, added, found = read_bytes(path, MOST_PACKED), 0, 0
+    content = read_bytes(path, MOST_PACKED)
+    found = sum(1 for _ in _records(path, content))
+    added = 0
+    for record in _records(path, content):
+        if store.missing([record.id]):
+            store.write(record)
+            added += 1
+    return added, found
+
+
+def _records(path: Path, content: bytes) -> Iterator[Record]:
+    unpacked = 0
     try:
-        with tarfile.open(fileobj=io.BytesIO(packed), mode="r|xz") as archive:
-            unpacked = 0
+        with tarfile.open(fileobj=io.BytesIO(content), mode="r|xz") as archive:
             for member in archive:
                 unpacked += member.size
                 if member.isdir():
                     continue
-                if not member.isreg() or member.size > MOST_RECORD or unpacked > MOST_UNPACKED:
+                stream = archive.extractfile(member) if member.isreg() else None
+                if stream is None or member.size > MOST_RECORD or unpacked > MOST_UNPACKED:
                     raise StudyError(f"{member.name!r} is no record of a run")
-                record = Record.from_json(_text(archive, member))
-                if store.missing([record.id]):
-                    store.write(record)
-                    added += 1
-                found += 1
+                yield Record.from_json(stream.read().decode())
     except (tarfile.TarError, lzma.LZMAError, EOFError, UnicodeDecodeError) as error:
         raise StudyError(f"{path}: damaged, not an archive of records ({one_line(error)}); fetch it again") from None
     except StudyError as error:
         raise StudyError(f"{path}: {error}; fetch it again") from None
-    return added, found
-
-
-def _text(archive: tarfile.TarFile, member: tarfile.TarInfo) -> str:
-    stream = archive.extractfile(member)
-    assert stream is not None  # a regular file has a content
-    return stream.read().decode()
