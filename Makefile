@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 # Rules call `python`; it is the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help quick study test check schemas bench calibrate lock clean
+.PHONY: help quick study test check schemas bench calibrate reference lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -38,6 +38,12 @@ calibrate: $(READY) ## type I error, coverage and power of the analysis, by simu
 
 schemas: $(READY) ## write the schemas that editors use from the configuration's model
 	$(BIN)/python -m study.config.schema
+
+reference: $(READY) ## analyse the published records again, and write what quotes them, in minutes
+	$(BIN)/python -m study unpack reference/bn-on-mnist
+	$(BIN)/snakemake --cores all
+	$(BIN)/python -m study publish results/bn-on-mnist --out reference/bn-on-mnist
+	$(BIN)/python -m reference.pages
 
 lock: ## resolve requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header \

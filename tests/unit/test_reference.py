@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from reference import pages
 from study import cli
 from study.errors import StudyError
 from study.store import packed
@@ -138,6 +139,28 @@ def test_r_finds_the_published_analysis_of_variance(r: dict[str, Any]) -> None:
     for row in r["greenhouse"]:
         mine = found[row["term"]]
         assert (mine["epsilon_gg"], mine["p_gg"]) == pytest.approx((row["epsilon"], row["p"]), rel=1e-8)
+
+
+def test_what_quotes_the_study_is_what_its_files_say() -> None:
+    for path, text in pages.pages().items():
+        assert path.read_text(encoding="utf-8") == text, f"{path.name}: type `python -m reference.pages`"
+
+
+def test_a_claim_that_the_study_does_not_bear_out_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A number quoted from another file changes the page, and words that no longer hold stop it."""
+    told, read = pages.pages(), pages.read
+
+    def changed(name: str) -> Any:
+        value = read(name)
+        if name == "mechanism.json":
+            value["arms"][2]["recovered_by_population"] -= 1
+        return value
+
+    monkeypatch.setattr(pages, "read", changed)
+    with pytest.raises(ValueError, match="every collapsed run recovers"):
+        pages.pages()
+    monkeypatch.setattr(pages, "given", lambda claim, words: words)
+    assert pages.pages() != told
 
 
 def archive(path: Path, *members: tuple[str, bytes] | tarfile.TarInfo) -> Path:

@@ -1,0 +1,144 @@
+"""Write the pages that quote the reference study: every number in them comes from its files, and every claim is held to
+them. `make reference` runs it; tests/unit/test_reference.py compares what it writes with what is committed.
+
+The templates are Markdown. `given(claim, words)` stands where words say what no number does: it fails if the files do
+not bear the claim out.
+"""
+
+import json
+import re
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from study.report import format as show
+
+HERE = Path(__file__).parent
+PROJECT = HERE.parent
+STUDY = HERE / "bn-on-mnist"
+WIDTH = 120
+# What stands between these two lines of the README is written here.
+BEGIN, END = "<!-- The answer: written by `make reference`. -->\n", "<!-- The end of the answer. -->\n"
+
+
+def given(claim: object, words: str) -> str:
+    if not claim:
+        raise ValueError(f"the reference study does not bear out: {words}")
+    return words
+
+
+def read(name: str) -> Any:
+    return json.loads((STUDY / name).read_text(encoding="utf-8"))
+
+
+def context() -> dict[str, Any]:
+    """What the templates may quote."""
+    verdicts, design = read("analysis/verdicts.json"), read("design.json")
+    labels = dict(zip(design["factors"][0]["levels"], design["factors"][0]["labels"], strict=True))
+    level_effects = pd.read_csv(STUDY / "analysis/level_effects.csv", dtype={"dropout": str, "lr": str})
+    interactions = pd.read_csv(STUDY / "analysis/interactions.csv", dtype={"dropout": str, "lr": str})
+    specification = pd.read_csv(STUDY / "analysis/specification.csv")
+    cells = pd.read_csv(STUDY / "analysis/cells.csv", dtype={"dropout": str, "lr": str})
+    by_level = {name: {row["level"]: row for row in rows} for name, rows in _rows(verdicts).items()}
+
+    def effect(level: str, factor: str, at: str) -> Any:
+        """The difference from no BN at one level of another factor."""
+        return level_effects[(level_effects["level"] == level) & (level_effects[factor] == at)].iloc[0]
+
+    def change(level: str, factor: str, levels: str) -> Any:
+        """How that difference changes between two levels."""
+        return interactions[(interactions["level"] == level) & (interactions[factor] == levels)].iloc[0]
+
+    def methods(level: str, endpoint: str) -> dict[str, Any]:
+        """The analyses of a level at an endpoint: how many, how many intervals lie to each side, the estimates."""
+        rows = specification[(specification["level"] == level) & (specification["endpoint"] == endpoint)]
+        points = rows["scale"] == "pp"
+        better = (points & (rows["ci_low"] > 0)) | (~points & (rows["ci_high"] < 0))
+        worse = (points & (rows["ci_high"] < 0)) | (~points & (rows["ci_low"] > 0))
+        shown = rows[points]["estimate"]
+        return {
+            "all": len(rows),
+            "better": int(better.sum()),
+            "worse": int(worse.sum()),
+            "low": shown.min(),
+            "high": shown.max(),
+        }
+
+    def without_a_seed(level: str) -> list[float]:
+        """The estimate without each of the seeds, sorted."""
+        return sorted(block["estimate"] for block in by_level["influence"][level]["blocks"])
+
+    return {
+        "verdicts": verdicts,
+        "design": design,
+        "label": labels,
+        "provenance": read("provenance.json"),
+        "mixed": read("analysis/mixed.json"),
+        "anova": {row["term"]: row for row in read("analysis/anova.json")},
+        "shares": {row["term"]: row for row in read("analysis/luck.json")["variance_shares"]["terms"]},
+        "cells": cells,
+        "effect": effect,
+        "change": change,
+        "methods": methods,
+        "without_a_seed": without_a_seed,
+        "given": given,
+        **by_level,
+    }
+
+
+def _rows(verdicts: dict[str, Any]) -> dict[str, Any]:
+    """Results with a row a level, by the name that the templates give them."""
+    return {
+        "arm": verdicts["arms"],
+        "tuned": read("analysis/tuned.json")["contrasts"],
+        "collapse": read("analysis/collapse.json")["arms"],
+        "luck": read("analysis/luck.json")["contrasts"],
+        "images": read("analysis/images.json")["contrasts"],
+        "influence": read("analysis/diagnostics.json")["influence"],
+        "mechanism": read("mechanism.json")["arms"],
+    }
+
+
+def pages() -> dict[Path, str]:
+    """The text of every page, by its path."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"), undefined=jinja2.StrictUndefined, trim_blocks=True
+    )
+    environment.filters |= {
+        "pp": lambda value: f"{show.difference(value)}{show.THIN}pp",
+        "interval": lambda row: show.interval(row["ci_low"], row["ci_high"]),
+        "percent": show.accuracy,
+        "share": show.share,
+        "p": lambda value: f"p {show.p_value(value)}" if value < 0.001 else f"p = {show.p_value(value)}",
+        "count": lambda value: f"{value:,}",
+        "fixed": show.number,
+    }
+    known = context()
+    made = {name: _filled(environment.get_template(name).render(known)) for name in environment.list_templates()}
+    readme = (PROJECT / "README.md").read_text(encoding="utf-8")
+    before, _, rest = readme.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    answer = made.pop("answer.md")
+    return {
+        PROJECT / "README.md": f"{before}{BEGIN}\n{answer}\n{END}{after}",
+        **{PROJECT / "docs" / name: text for name, text in made.items()},
+    }
+
+
+def _filled(text: str) -> str:
+    """Paragraphs filled to the width; headings, tables and pictures as they are."""
+    blocks = re.split(r"\n{2,}", text.strip())
+    return "\n\n".join(block if block[0] in "#|!" else _paragraph(block) for block in blocks) + "\n"
+
+
+def _paragraph(block: str) -> str:
+    return textwrap.fill(" ".join(block.split("\n")), WIDTH, break_on_hyphens=False)
+
+
+if __name__ == "__main__":
+    for path, text in pages().items():
+        path.write_text(text, encoding="utf-8")
+        print(path.relative_to(PROJECT))
