@@ -128,9 +128,13 @@ def _verdict(comparison: Comparison, trainer: Trainer) -> str:
         text += f", {apart} trials came out otherwise"
     if comparison.same_provenance:
         return text
-    where = f"trained on {record.provenance['processor']} with other bits to be expected"
-    within = "no" if comparison.within_tolerance(trainer) else "FURTHER"
-    return f"{text}; {where}: {within} further apart than the runs of its cell"
+    kept = record.provenance
+    made = ", ".join([kept["processor"], *(f"{name} {version}" for name, version in kept["versions"].items())])
+    distance = "no further" if comparison.within_tolerance(trainer) else "FURTHER"
+    return (
+        f"{text}; made on another type of processor or with other versions ({made}), and {distance} apart than the lowest "
+        "and the highest run of its cell"
+    )
 
 
 def _judge(comparisons: list[Comparison], trainer: Trainer) -> None:

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 STARTED = "STUDY_STARTED"
 CORES = "STUDY_CORES"
 
+INSTRUCTION_SETS = ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile")
+CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
 
 def provenance(plan: "Plan", source: Path, versions: Mapping[str, str], device: str | None = None) -> dict[str, Any]:
     """The provenance of a run that ends now.
@@ -68,8 +71,17 @@ def commit(folder: Path) -> str | None:
 
 
 def processor() -> str:
-    """The processor's name, as the system tells it."""
-    return _cpuinfo("model name") or platform.processor() or platform.machine()
+    """By what the numerical libraries choose kernels and cut sums: its name, instruction sets, and cache sizes.
+
+    The name alone does not tell: virtual machines call several types of processor the same.
+    """
+    name = _cpuinfo("model name") or platform.processor() or platform.machine()
+    flags = processor_flags()
+    try:
+        caches = [(path / "size").read_text().strip() for path in sorted(CACHES.glob("index*"))]
+    except OSError:
+        caches = []
+    return " ".join([name, *(flag for flag in INSTRUCTION_SETS if flag in flags), *caches])
 
 
 def processor_flags() -> set[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from study.store.provenance import processor, processor_flags
+from study.store.provenance import processor
 from study.trainers.mnist import data
 from study.trainers.mnist.engine import Engine
 from study.trainers.mnist.implementations import IMPLEMENTATIONS
@@ -18,7 +18,6 @@ from study.trainers.mnist.job import prepare_tensorflow
 from study.trainers.mnist.version import ENGINE_VERSION
 
 KEPT = Path(__file__).with_name("engine_bits.json")
-CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 SETTINGS = {
     "network": "asker",
     "bn": "none",
@@ -30,14 +29,6 @@ SETTINGS = {
     "precision": "float32",
     "loss": "softmax_cross_entropy",
 }
-
-
-def processor_type() -> str:
-    """By what the numerical libraries choose kernels and cut sums: the name, the instruction sets, the cache sizes."""
-    flags = processor_flags()
-    chosen = [flag for flag in ("avx2", "fma", "avx512f", "avx512_bf16", "avx512_fp16", "amx_tile") if flag in flags]
-    caches = [(path / "size").read_text().strip() for path in sorted(CACHES.glob("index*"))]
-    return " ".join([processor(), *chosen, *caches])
 
 
 def digests() -> dict[str, str]:
@@ -56,13 +47,13 @@ def digests() -> dict[str, str]:
 
 def test_a_change_of_any_bit_comes_with_a_new_engine_version() -> None:
     kept = json.loads(KEPT.read_text())
-    here = kept.get(str(ENGINE_VERSION), {}).get(processor_type())
+    here = kept.get(str(ENGINE_VERSION), {}).get(processor())
     if here is None:
-        pytest.skip(f"no digests of engine version {ENGINE_VERSION} are kept for this processor: {processor_type()}")
+        pytest.skip(f"no digests of engine version {ENGINE_VERSION} are kept for this processor: {processor()}")
     assert digests() == here, "results changed: bump ENGINE_VERSION, then `python -m tests.unit.test_engine_bits`"
 
 
 if __name__ == "__main__":
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    kept.setdefault(str(ENGINE_VERSION), {})[processor_type()] = digests()
+    kept.setdefault(str(ENGINE_VERSION), {})[processor()] = digests()
     KEPT.write_text(json.dumps(kept, indent=1) + "\n")

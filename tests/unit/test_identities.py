@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from study import cli
+from study.store.provenance import processor
 from tests.examples import PROJECT, overlaid
 
 STUDIES = {
@@ -41,7 +42,7 @@ TRAINED = {
     },
 }
 PROCESSORS = {"AMD EPYC avx2 fma avx512f avx512_bf16 48K 32K 1024K 32768K"}
-"""Where they were trained, as `tests.unit.test_engine_bits` names it; others add in another order."""
+"""Where they were trained, as `study.store.provenance.processor` names it; others add in another order."""
 
 
 def designed(preset: str, folder: Path, **changes: Any) -> list[dict[str, str]]:
@@ -65,10 +66,8 @@ def test_every_run_of_a_study_keeps_its_identity(preset: str, tmp_path: Path) ->
 
 
 def test_an_identity_trains_to_the_weights_it_always_had(tmp_path: Path) -> None:
-    from tests.unit.test_engine_bits import processor_type
-
-    if processor_type() not in PROCESSORS:
-        pytest.skip(f"the weights are known for another processor than this: {processor_type()}")
+    if processor() not in PROCESSORS:
+        pytest.skip(f"the weights are known for another processor than this: {processor()}")
     design, store = tmp_path / "study/design.json", tmp_path / "runs"
     designed("quick", design.parent, execution={"seeds_per_job": 1})
     trainings = []
