@@ -1,5 +1,5 @@
 """Write the pages that quote the reference study: every number in them comes from its files, and every claim is held to
-them. `make reference` runs it; tests/unit/test_reference.py compares what it writes with what is committed.
+them. `make reference` runs it; tests/reference/test_published.py compares what it writes with what is committed.
 
 The templates are Markdown. `given(claim, words)` stands where words say what no number does: it fails if the files do
 not bear the claim out.

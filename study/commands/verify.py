@@ -132,8 +132,8 @@ def _verdict(comparison: Comparison, trainer: Trainer) -> str:
     made = ", ".join([kept["processor"], *(f"{name} {version}" for name, version in kept["versions"].items())])
     distance = "no further" if comparison.within_tolerance(trainer) else "FURTHER"
     return (
-        f"{text}; made on another type of processor or with other versions ({made}), and {distance} apart than the lowest "
-        "and the highest run of its cell"
+        f"{text}; made on another type of processor or with other versions ({made}), and {distance} apart than the "
+        "lowest and the highest run of its cell"
     )
 
 

@@ -1,4 +1,4 @@
-# What R makes of the published reference study: tests/unit/test_reference.py compares with it.
+# What R makes of the published reference study: tests/reference/test_published.py compares with it.
 #
 #   apt-get install --no-install-recommends r-base-core r-cran-lmertest r-cran-emmeans r-cran-pbkrtest r-cran-afex \
 #     r-cran-jsonlite

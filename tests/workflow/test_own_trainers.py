@@ -75,3 +75,31 @@ def test_an_example_runs_to_its_answer(tmp_path: Path, name: str, line: str, abs
     before = stored(tmp_path)
     assert "Nothing to be done" in succeed(tmp_path, *overlay)
     assert stored(tmp_path) == before
+
+
+def test_a_published_study_is_verified_and_extended_without_training_its_runs_again(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        shutil.copytree(PROJECT / "examples", folder / "examples")
+    overlay = ("--configfile", "examples/spirals/config.yaml", "--config")
+    succeed(first, *overlay, "design={seeds: 3}")
+    published = tmp_path / "published"
+    said = study(first, "publish", "results/spirals", "--out", str(published))
+    assert "published: 12 records and the results made from them" in said
+    assert (published / "report.html").read_bytes() == (first / "results/spirals/report.html").read_bytes()
+    assert "2 of 2 runs have the same bits" in study(first, "verify", str(published), "--sample", "2")
+    assert "results/runs: 12 records added;" in study(second, "unpack", str(published))
+    before = stored(second)
+    assert [content for _, content in before.values()] == [content for _, content in stored(first).values()]
+    succeed(second, *overlay, "design={seeds: 4}")
+    after = stored(second)
+    assert len(after) == 16
+    assert {run_id: after[run_id] for run_id in before} == before
+
+
+def study(folder: Path, *arguments: str) -> str:
+    answer = subprocess.run(
+        [sys.executable, "-m", "study", *arguments], cwd=folder, text=True, capture_output=True, check=False
+    )
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout
