@@ -31,10 +31,10 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     folder = arguments.folder
     name = folder.resolve().name
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name) or name == "runs":
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{,99}", name) or name == "runs":
         raise StudyError(
-            f"{folder}: a study is named after its folder; allowed: letters, digits, '.', '_' and '-', a letter or "
-            "digit first, and not `runs`"
+            f"{folder}: a study is named after its folder; allowed: up to 100 letters, digits, '.', '_' and '-', a "
+            "letter or digit first, and not `runs`"
         )
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder}: exists and is not empty; name a new folder, nothing is overwritten")

@@ -44,7 +44,7 @@ def run(arguments: argparse.Namespace) -> None:
         raise StudyError(f"--watch {arguments.watch:g}: seconds are more than 0")
     folder = _folder(arguments.study)
     plan, store = plans.read(folder / "design.json"), Store(arguments.store or folder.parent / "runs")
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # In a file or a pipe a line has the room that it needs.
         console.width = 1000
@@ -76,7 +76,7 @@ def _folder(study: Path) -> Path:
 
 
 def _page(status: Status, folder: Path) -> Group:
-    table = Table(*status.rows[0].levels, box=None, pad_edge=False, header_style="bold")
+    table = Table(*map(escape, status.rows[0].levels), box=None, pad_edge=False, header_style="bold")
     for state in STATES:
         table.add_column(state, justify="right")
     drawn = len(status.rows[0].states) <= WIDEST
@@ -85,7 +85,7 @@ def _page(status: Status, folder: Path) -> Group:
     for row in status.rows:
         counts = [str(row.count(state) or "") for state in STATES]
         marks = ["".join(MARKS[state] for state in row.states)] if drawn else []
-        table.add_row(*map(str, row.levels.values()), *counts, *marks)
+        table.add_row(*(escape(str(level)) for level in row.levels.values()), *counts, *marks)
     bar = Table.grid()
     bar.add_row(ProgressBar(total=status.runs, completed=status.count("done"), width=WIDEST))
     return Group(_headline(status), bar, table, *_last_words(status, folder))

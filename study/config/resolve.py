@@ -1,5 +1,6 @@
 """A configuration, checked against its model and completed with its defaults."""
 
+import sys
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,22 @@ def read(path: Path | str) -> Any:
         with suppress(StudyError):
             return parse_json(text)
         raise
+
+
+def checked(path: Path | str) -> str:
+    """The path of a configuration that can be read, for a Snakefile: Snakemake's own reader tells less, and later.
+
+    Raises:
+        SystemExit: it cannot; one line says why.
+    """
+    try:
+        found = read(path)
+        if not isinstance(found, dict):
+            kind = "nothing" if found is None else f"a {type(found).__name__}"
+            raise StudyError(f"{path}: holds {kind}; allowed: sections such as `study:` and `design:`, with their keys")
+    except StudyError as error:
+        sys.exit(f"study: error: {error}")
+    return str(path)
 
 
 def resolve(config: Any) -> dict[str, Any]:

@@ -192,6 +192,25 @@ def test_the_command_tells_it_in_words(
     assert capsys.readouterr().out.splitlines()[0] == lines[0]
 
 
+def test_a_level_that_looks_like_markup_is_shown_as_it_is(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    levels = ["[bold]", "[/]", "[link=x]y", ":smile:"]
+    trainer = {"command": "true {arm} {seed} {record}"}
+    design = {"factors": {"arm": levels}, "control": {"arm": "[/]"}, "seeds": 2}
+    config = examples.configuration.resolve(
+        {
+            "study": {"name": "odd"},
+            "trainer": trainer,
+            "response": {"kind": "number"},
+            "plan": {"margin": 0.1},
+            "design": design,
+        }
+    )
+    write(examples.planned(config), tmp_path / "odd", {})
+    assert cli.main(["status", str(tmp_path / "odd")]) == 0
+    said = capsys.readouterr().out
+    assert [level for level in levels if level not in said] == []
+
+
 def test_watching_ends_when_all_is_done(
     plan: Plan, folder: Path, store: Store, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -182,6 +182,23 @@ def test_nothing_that_exists_is_overwritten(mine: User) -> None:
     assert {path: path.read_bytes() for path in mine.folder.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("study: {a: [", "config.yaml: cannot be read as YAML"),
+        ("\t- x: y\n", "config.yaml: cannot be read as YAML"),
+        ("[]", "config.yaml: holds a list; allowed: sections"),
+        ("", "config.yaml: holds nothing; allowed: sections"),
+    ],
+)
+def test_a_configuration_that_cannot_be_read_is_one_line(mine: User, content: str, words: str) -> None:
+    (mine.folder / "config.yaml").write_text(content)
+    status, said = mine.run("snakemake --dry-run")
+    lines = [line for line in said.splitlines() if "profile" not in line]
+    assert status != 0
+    assert [line.startswith("study: error: ") and words in line for line in lines] == [True]
+
+
 def test_only_what_must_be_is_repeated(finished: User, user: User) -> None:
     folder = Path(shutil.copytree(finished.folder, user.folder / "mine"))
     copy, config, script = replace(user, folder=folder), folder / "config.yaml", folder / "train.py"
