@@ -10,7 +10,6 @@ from study.files import replacing
 from study.reading import read_bytes
 from study.store import packed
 from study.store.record import Store
-from study.table_file import read_frame
 
 # Of a study's folder; the analysis, and what the trainer alone knows, come besides.
 FILES = (
@@ -29,6 +28,8 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from study.table_file import read_frame  # pandas takes a while
+
     folder, out = arguments.results_dir, arguments.out
     store = Store(arguments.store or folder.parent / "runs")
     names = [*FILES, *trainers.choose(plans.read(folder / "design.json").config).result_files]

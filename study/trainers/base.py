@@ -130,4 +130,4 @@ def in_words(record: Record, trainer: Trainer) -> str:
     value = measured(record, trainer)
     if record.status == "diverged" or value is None:
         return record.status
-    return f"{100 * value:.2f} %" if "successes" in trainer.response().columns else f"{value:.6g}"
+    return f"{100 * value:.1f} %" if "successes" in trainer.response().columns else f"{value:.6g}"
