@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 # Rules call `python`; it is the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help quick study test check schemas bench calibrate reference lock clean
+.PHONY: help quick study test check schemas bench calibrate soak reference lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -38,6 +38,9 @@ calibrate: $(READY) ## type I error, coverage and power of the analysis, by simu
 
 schemas: $(READY) ## write the schemas that editors use from the configuration's model
 	$(BIN)/python -m study.config.schema
+
+soak: $(READY) ## studies that are killed and damaged at random, and must come to the same end (15 minutes)
+	$(BIN)/python -m tests.soak
 
 reference: $(READY) ## analyse the published records again, and write what quotes them, in minutes
 	$(BIN)/python -m study unpack reference/bn-on-mnist
