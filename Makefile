@@ -6,7 +6,7 @@ READY := $(VENV)/ready
 # Rules call `python`; it is the environment's.
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: help quick study test check schemas bench calibrate soak reference lock clean
+.PHONY: help quick study test check schemas bench calibrate soak reference audit lock clean
 .DEFAULT_GOAL := help
 
 help: ## list these commands
@@ -47,6 +47,9 @@ reference: $(READY) ## analyse the published records again, and write what quote
 	$(BIN)/snakemake --cores all
 	$(BIN)/python -m study publish results/bn-on-mnist --out reference/bn-on-mnist
 	$(BIN)/python -m reference.pages
+
+audit: ## known vulnerabilities of the locked packages (needs pip-audit, which asks PyPI)
+	pip-audit --strict --disable-pip --require-hashes --requirement requirements.lock
 
 lock: ## resolve requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --universal --fork-strategy fewest --python-version 3.11 --generate-hashes --no-header \

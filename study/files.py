@@ -47,6 +47,16 @@ def replacing(path: Path | str) -> Iterator[Path]:
             temporary.unlink()
 
 
+def stay_inside(folder: Path, within: Path) -> None:
+    """Refuse a folder that lies in another by its name, but leads out of it by a link. To be called before writing.
+
+    Raises:
+        StudyError: it does.
+    """
+    if folder.is_relative_to(within) and not folder.resolve().is_relative_to(within.resolve()):
+        raise StudyError(f"{folder}: leads out of {within} by a symbolic link; remove it, nothing is written there")
+
+
 def write_text(path: Path | str, text: str) -> None:
     """Write `text` (UTF-8) to `path`, whole or not at all."""
     with replacing(path) as temporary:

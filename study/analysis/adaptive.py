@@ -84,7 +84,7 @@ def decide(plan: Plan, spec: AnalysisSpec, reader: RecordReader, store: Store, s
         allocation |= dict.fromkeys([control, *open_], look)
         for run_id, cell, seed in plan.runs(allocation):
             if run_id not in rows:
-                record = store.load(run_id)
+                record = store.load(run_id, reader)
                 levels = {name: level_text(level) for name, level in cell.levels.items()}
                 rows[run_id] = {**levels, "seed": seed, "status": record.status, **reader.columns(record)}
         table = run_table(pd.DataFrame(rows.values()), spec)

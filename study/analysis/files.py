@@ -32,11 +32,8 @@ def write(results: Mapping[str, Any], folder: Path | str) -> None:
         StudyError: the folder cannot be written to.
     """
     folder = Path(folder)
-    try:
-        for name, value in results.items():
-            _write(value, folder / name)
-    except OSError as error:
-        raise StudyError(f"{folder}: cannot be written to ({error.strerror}); name another with --out") from None
+    for name, value in results.items():
+        _write(value, folder / name)
 
 
 def _write(value: Any, path: Path) -> None:

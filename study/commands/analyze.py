@@ -6,7 +6,7 @@ from pathlib import Path
 
 from study import trainers
 from study.analysis.about import About, of_study
-from study.design import plan
+from study.config import resolve as configuration
 from study.design.response import AnalysisSpec, analysis_spec
 from study.errors import StudyError
 
@@ -78,7 +78,7 @@ def _of_design(arguments: argparse.Namespace) -> tuple[AnalysisSpec, None, About
     given = next((name for name, value in vars(arguments).items() if value is not None and name not in own), None)
     if given is not None:
         raise StudyError(f"--{given.replace('_', '-')}: does not go with --design, which holds the whole plan")
-    design = plan.read(arguments.design)
+    design = configuration.design(arguments.design)
     trainer = trainers.choose(design.config)
     folder = arguments.design.parent
     return analysis_spec(design.config, trainer.response()), None, of_study(design, folder, trainer.advice(folder))

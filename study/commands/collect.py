@@ -5,7 +5,7 @@ from pathlib import Path
 
 from study import trainers
 from study.analysis import adaptive
-from study.design import plan as plans
+from study.config import resolve as configuration
 from study.store.record import Store
 
 
@@ -22,6 +22,6 @@ def run(arguments: argparse.Namespace) -> None:
     from study.store import tables
 
     allocation = adaptive.read(arguments.decision).allocation if arguments.decision else None
-    plan, store = plans.read(arguments.design), Store(arguments.store)
+    plan, store = configuration.design(arguments.design), Store(arguments.store)
     found = tables.collect(plan, trainers.choose(plan.config), store, allocation=allocation)
     tables.write(found, arguments.out)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from study import trainers
 from study.analysis import adaptive
-from study.design import plan as plans
+from study.config import resolve as configuration
 from study.design.response import analysis_spec
 from study.store.record import Store
 
@@ -20,7 +20,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def run(arguments: argparse.Namespace) -> None:
-    plan = plans.read(arguments.design)
+    plan = configuration.design(arguments.design)
     trainer = trainers.choose(plan.config)
     spec = analysis_spec(plan.config, trainer.response())
     decision = adaptive.decide(plan, spec, trainer, Store(arguments.store), arguments.seeds)

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from study import trainers
-from study.design import plan as plans
+from study.config import resolve as configuration
 from study.store.record import Store
 
 
@@ -20,6 +20,6 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 def run(arguments: argparse.Namespace) -> None:
     from study.table_file import read_frame
 
-    plan = plans.read(arguments.design)
+    plan = configuration.design(arguments.design)
     runs = read_frame(arguments.runs)
     trainers.choose(plan.config).explain(plan, runs, Store(arguments.store), arguments.out)

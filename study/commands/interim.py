@@ -10,6 +10,7 @@ from study.commands import design, report
 from study.design.factorial import seeds
 from study.design.plan import Plan
 from study.design.response import analysis_spec
+from study.files import stay_inside
 from study.store.record import Store
 
 
@@ -33,6 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
     from study.store import tables
 
     out, store = arguments.out, Store(arguments.store)
+    stay_inside(out / "analysis", out)
     with redirect_stdout(sys.stderr):
         plan, trainer = design.write(arguments.config, out)
         collected = tables.collect(plan, trainer, store, partial=True)

@@ -36,6 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
             f"{folder}: a study is named after its folder; allowed: up to 100 letters, digits, '.', '_' and '-', a "
             "letter or digit first, and not `runs`"
         )
+    if folder.is_symlink():
+        raise StudyError(f"{folder}: is a symbolic link; name a new folder, nothing is written elsewhere")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StudyError(f"{folder}: exists and is not empty; name a new folder, nothing is overwritten")
     # Made elsewhere and then moved: a full disk leaves nothing that the next try stumbles over.

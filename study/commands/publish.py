@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from study import trainers
-from study.design import plan as plans
+from study.config import resolve as configuration
 from study.errors import MissingFileError, StudyError
-from study.files import replacing
+from study.files import replacing, stay_inside
 from study.reading import read_bytes
 from study.store import packed
 from study.store.record import Store
@@ -32,10 +32,12 @@ def run(arguments: argparse.Namespace) -> None:
 
     folder, out = arguments.results_dir, arguments.out
     store = Store(arguments.store or folder.parent / "runs")
-    names = [*FILES, *trainers.choose(plans.read(folder / "design.json").config).result_files]
+    names = [*FILES, *trainers.choose(configuration.design(folder / "design.json").config).result_files]
     names += [f"analysis/{path.name}" for path in sorted((folder / "analysis").glob("[!.]*.*"))]
     # All are read before one is written: an unfinished study leaves nothing behind.
     contents = {name: _content(folder / name) for name in names}
+    for name in names:
+        stay_inside((out / name).parent, out)
     run_ids = read_frame(folder / "runs.parquet")["run_id"]
     count = packed.pack(store, run_ids, out / packed.NAME)
     for name, content in contents.items():

@@ -12,7 +12,6 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 
 from study.config import resolve as configuration
-from study.design import plan as plans
 from study.errors import MissingFileError, StudyError
 from study.monitor.status import STATES, Status, survey
 from study.store.record import Store
@@ -43,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.watch is not None and arguments.watch <= 0:
         raise StudyError(f"--watch {arguments.watch:g}: seconds are more than 0")
     folder = _folder(arguments.study)
-    plan, store = plans.read(folder / "design.json"), Store(arguments.store or folder.parent / "runs")
+    plan, store = configuration.design(folder / "design.json"), Store(arguments.store or folder.parent / "runs")
     console = Console(highlight=False, emoji=False)
     if not console.is_terminal:
         # In a file or a pipe a line has the room that it needs.
@@ -106,12 +105,8 @@ def _headline(status: Status) -> str:
 def _last_words(status: Status, folder: Path) -> list[str]:
     lines = []
     if failure := status.failure:
-        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(failure.when))
-        lines += [
-            f"[red]last error[/] {when}, {escape(failure.what)}: {escape(failure.error)}",
-            f"its log: {escape(str(failure.log))}",
-            "finished runs are safe; the same `snakemake` command goes on",
-        ]
+        error, *rest = map(escape, failure.in_words())
+        lines += [f"[red]{error}[/]", *rest]
     if status.count("done") == status.runs:
         page = folder / "report.html"
         lines.append(escape(str(page)) if page.exists() else "all runs are done; `snakemake` makes the report")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TextIO
 
 from study import trainers
-from study.design import plan as plans
+from study.config import resolve as configuration
 from study.design.factorial import Job
 from study.files import write_json
 from study.monitor import heartbeat, progress
@@ -30,7 +30,7 @@ def add_parser(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 def run(arguments: argparse.Namespace) -> None:
     terminal = _divert(arguments.log) if arguments.log else sys.stderr
-    plan = plans.read(arguments.design)
+    plan = configuration.design(arguments.design)
     store = Store(arguments.store)
     job = plan.job(arguments.trajectory, arguments.seeds)
     trainer = trainers.choose(plan.config)

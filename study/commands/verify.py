@@ -4,11 +4,13 @@ import argparse
 import tempfile
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from study import trainers
+from study.config import resolve as configuration
 from study.design import plan as plans
 from study.design.factorial import Cell, Job
 from study.errors import StudyError
@@ -65,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.rng_seed < 0:
         raise StudyError(f"--rng-seed {arguments.rng_seed}: allowed: 0 or more")
     folder = arguments.results_dir
-    plan = plans.read(folder / "design.json")
+    plan = configuration.design(folder / "design.json")
     trainer = trainers.choose(plan.config)
     rng = np.random.default_rng(arguments.rng_seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -104,15 +106,14 @@ def _trained_again(
     together: dict[tuple[str, int], list[Cell]] = defaultdict(list)
     for cell, seed in sample:
         together[cell.trajectory, seed].append(cell)
+    load = partial(store.load, reader=trainer)
     comparisons = []
     for (trajectory, seed), cells in together.items():
         trainer.train(Job(trajectory, tuple(cells), (seed,)), plan, scratch, lambda *_: None)
         for cell in cells:
             run_id = plan.run_id(cell, seed)
             others = [one for one, other, _ in plan.runs() if other == cell and not store.missing([one])]
-            comparisons.append(
-                Comparison(store.load(run_id), scratch.load(run_id), [store.load(one) for one in others])
-            )
+            comparisons.append(Comparison(load(run_id), scratch.load(run_id), [load(one) for one in others]))
     return comparisons
 
 

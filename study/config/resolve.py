@@ -2,9 +2,11 @@
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from study.design import plan as plans
 from study.errors import NotYamlError, StudyError
 from study.reading import MOST_TEXT, parse_json, read_text
 from study.yaml_loader import parse_yaml
@@ -50,6 +52,19 @@ def checked(path: Path | str) -> str:
     except StudyError as error:
         sys.exit(f"study: error: {error}")
     return str(path)
+
+
+def design(path: Path | str) -> plans.Plan:
+    """Read a `design.json`; its configuration is checked as any other, as anyone may have written it.
+
+    Raises:
+        StudyError: missing, damaged, or of another schema.
+    """
+    plan = plans.read(path)
+    try:
+        return replace(plan, config=resolve(plan.config))
+    except StudyError as error:
+        raise StudyError(f"{path}: damaged, {error}; {plans.HINT}") from None
 
 
 def resolve(config: Any) -> dict[str, Any]:

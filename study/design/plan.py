@@ -150,6 +150,7 @@ def read(path: Path | str) -> Plan:
         parts = [content[name] for name in ("config", "origin", "shared")]
     except (KeyError, TypeError, IndexError):
         raise StudyError(f"{path}: no readable design; {HINT}") from None
-    if not all(isinstance(part, dict) for part in parts):
+    shared = parts[-1]
+    if not all(isinstance(part, dict) for part in parts) or not all(isinstance(some, list) for some in shared.values()):
         raise StudyError(f"{path}: no readable design; {HINT}")
     return Plan(*parts)

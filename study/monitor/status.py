@@ -5,12 +5,14 @@ Nothing is asked of Snakemake or of a scheduler, so it can be told while the stu
 
 import itertools
 import statistics
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from study.analysis import adaptive
+from study.design import plan as plans
 from study.design.factorial import Cell
 from study.design.plan import Plan
 from study.errors import StudyError
@@ -42,6 +44,15 @@ class Failure:
     error: str
     when: float
     log: Path
+
+    def in_words(self) -> list[str]:
+        """What failed, where to look, and what to type: a line each."""
+        when = time.strftime("%Y-%m-%d %H:%M", time.localtime(self.when))
+        return [
+            f"last error {when}, {self.what}: {self.error}",
+            f"its log: {self.log}",
+            "finished runs are safe; the same `snakemake` command goes on",
+        ]
 
 
 @dataclass(frozen=True)
@@ -109,6 +120,17 @@ def survey(plan: Plan, folder: Path, store: Store) -> Status:
         core_seconds_left=sum(seconds[trajectory] for trajectory, _ in lacking),
         failure=max(failures, key=lambda failure: failure.when, default=None),
     )
+
+
+def last_words(folder: Path, store: Store) -> str:
+    """What a workflow that has failed ends with; the failing step's own log stands above it."""
+    with suppress(StudyError):
+        status = survey(plans.read(folder / "design.json"), folder, store)
+        counts = f"study: {status.count(DONE)} of {status.runs} runs are recorded"
+        if status.failure:
+            return "\n".join([counts, *status.failure.in_words()])
+        return f"{counts} and safe; a step failed, and its log stands above; the same `snakemake` command goes on"
+    return "study: a step failed, and its log stands above"
 
 
 def _seconds_a_training(plan: Plan, runs: Runs, store: Store, recorded: set[str]) -> dict[str, float]:

@@ -49,6 +49,8 @@ def build(
     """
     results = read_results(results_dir)
     target = Path(out) if out else results.folder / "report.html"
+    for folder in filter(None, (target.parent, figures)):
+        files.stay_inside(folder, results.folder)
     page = render(results, explain, os.path.relpath(figures / "share.png", target.parent) if figures else "")
     files.write_text(target, page.html)
     if figures is not None:

@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from study.errors import MissingFileError, StudyError
-from study.files import write_text
+from study.files import stay_inside, write_text
 from study.reading import MEBIBYTE, parse_json, read_text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 SCHEMA = 1
 # A record has some kilobytes: a bit for each image, and a curve.
@@ -87,6 +90,7 @@ FIELDS = tuple(field.name for field in fields(Record) if field.name != "extra")
 class RecordReader(Protocol):
     """What knows the meaning of `Record.extra`: a trainer, see `study.trainers.base.Trainer`."""
 
+    def result_model(self) -> "type[BaseModel]": ...
     def columns(self, record: Record) -> dict[str, Any]: ...
     def curve(self, record: Record) -> dict[str, list[Any]]: ...
 
@@ -108,15 +112,22 @@ class Store:
         """Where the state of the unfinished training of `run_id` is kept."""
         return self.root / run_id[:2] / f"{run_id}.checkpoint.npz"
 
-    def load(self, run_id: str) -> Record:
+    def load(self, run_id: str, reader: RecordReader | None = None) -> Record:
         """Read and check one record.
+
+        Args:
+            reader: its trainer; without one, what came out (`Record.extra`) stays unchecked.
 
         Raises:
             StudyError: no such record, or a damaged one, or one whose content belongs to another run.
         """
+        from study.store.record_model import check
+
         path = self.path(run_id)
         try:
             record = Record.from_json(read_text(path, MOST_RECORD))
+            if reader:
+                check(reader.result_model(), record.extra)
             if record.id == run_id:
                 return record
             flaw = f"holds the record of run {record.id}"
@@ -150,5 +161,6 @@ class Store:
     def write(self, record: Record) -> Path:
         """Write a record: atomically, and flushed to disk before it appears under its name."""
         path = self.path(record.id)
+        stay_inside(path.parent, self.root)
         write_text(path, record.to_json())
         return path

@@ -1,5 +1,7 @@
 """What a record must look like, whoever wrote it: types and ranges."""
 
+import base64
+import binascii
 import datetime
 import math
 from typing import Annotated, Any
@@ -16,11 +18,11 @@ Name = Annotated[str, Field(max_length=1000)]
 Scalar = bool | int | Number | Name | None
 
 
-class _Part(BaseModel):
+class Part(BaseModel):
     model_config = ConfigDict(strict=True, extra="allow")
 
 
-class _Call(_Part):
+class _Call(Part):
     started: Seconds
     cores: Annotated[int, Field(ge=1, lt=2**31)]
 
@@ -31,7 +33,7 @@ def _moment(text: str) -> str:
     return text
 
 
-class _Provenance(_Part):
+class _Provenance(Part):
     study: Name
     plan_digest: Name
     commit: Name | None
@@ -43,13 +45,13 @@ class _Provenance(_Part):
     finished: Annotated[str, AfterValidator(_moment)]
 
 
-class _Cost(_Part):
+class _Cost(Part):
     training_seconds: Seconds
     evaluation_seconds: Seconds
     shared_by: Annotated[int, Field(ge=1, lt=2**31)]
 
 
-class RecordModel(_Part):
+class RecordModel(Part):
     """The fields of every record; what the trainer adds it checks itself."""
 
     id: Annotated[str, Field(pattern=r"^[0-9a-f]{16}$")]
@@ -70,6 +72,22 @@ class RecordModel(_Part):
         return self
 
 
+def check_bits(text: str, successes: int | None, trials: int | None) -> None:
+    """Hold packed bits, one a trial, against the counts.
+
+    Raises:
+        ValueError: they are no base64, too few or too many, or others than `successes` of them are set.
+    """
+    try:
+        bits = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise ValueError("correct_bits is no base64") from None
+    if successes is None or trials is None or len(bits) != (trials + 7) // 8:
+        raise ValueError(f"correct_bits has {len(bits)} bytes, which are not those of {trials} trials")
+    if int.from_bytes(bits).bit_count() != successes:
+        raise ValueError("correct_bits and the number of correct trials contradict each other")
+
+
 def check(model: type[BaseModel], body: Any) -> None:
     """Hold `body` against a model.
 
@@ -85,7 +103,8 @@ def check(model: type[BaseModel], body: Any) -> None:
             allowed = error["ctx"]["expected"].replace(" or ", ", ").replace("'", "")
             raise StudyError(f"{where} is {_shown(error['input'])}, allowed: {allowed}") from None
         found = "" if error["type"] in ("missing", "value_error") else f" is {_shown(error['input'])}"
-        raise StudyError(f"{where}{found}: {error['msg']}" if where else error["msg"]) from None
+        why = error["msg"].removeprefix("Value error, ")
+        raise StudyError(f"{where}{found}: {why}" if where else why) from None
 
 
 def _shown(value: Any) -> str:

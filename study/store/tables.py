@@ -62,7 +62,7 @@ def collect(
         )
     runs, curves, records = [], [], []
     for run_id, cell, seed in present:
-        record = store.load(run_id)
+        record = store.load(run_id, reader)
         key = {"run_id": run_id, **_levels(cell, plan), "seed": seed}
         try:
             runs.append({**key, "status": record.status, **reader.columns(record), **_about(record, cell)})

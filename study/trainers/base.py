@@ -13,6 +13,7 @@ from study.store.record import Record, Store
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pydantic import BaseModel
 
 OnRecord = Callable[[Job, int, Record], None]
 
@@ -82,6 +83,9 @@ class Trainer(Protocol):
         Raises:
             StudyError: a run failed and has no record; or what decides results is not what the design was planned on.
         """
+
+    def result_model(self) -> "type[BaseModel]":
+        """What `Record.extra` must look like."""
 
     def columns(self, record: Record) -> dict[str, Any]:
         """What came out of a run, by column of the runs table."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from study.design import factorial, job_size
 from study.design.plan import Plan
-from study.errors import StudyError
+from study.errors import MALFORMED, StudyError
 from study.reading import parse_json, read_text
 from study.store.record import Store
 from study.trainers.base import Trainer
@@ -50,8 +50,9 @@ def _begun(folder: Path) -> Plan | None:
     try:
         content = parse_json(read_text(folder / "design.json"))
         found = Plan(content["config"], dict(content["origin"]))
-        return found if found.config["execution"]["seconds_per_run"] != "auto" else None
-    except (StudyError, ValueError, KeyError, TypeError):
+        known = found.config["execution"]["seconds_per_run"]
+        return found if known != "auto" and 0 < known < 1e10 and found.runs() else None
+    except (StudyError, *MALFORMED):
         return None
 
 

@@ -1,8 +1,10 @@
 """How a sequential study grows: which jobs a look needs, and what it decides from the records."""
 
+import base64
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from study import trainers
@@ -46,7 +48,8 @@ def record(plan: Plan, cell: factorial.Cell, seed: int) -> Record:
     noise = (seed * 7 + int(base.id[:2], 16)) % 41 - 20
     correct = RIGHT[cell.settings["bn"]] + noise
     score = {"trials": TRIALS, "correct": dict.fromkeys(("moving", "population", "batch"), correct)}
-    return replace(base, extra=base.extra | {"test": base.extra["test"] | score})
+    bits = base64.b64encode(np.packbits(np.arange(TRIALS) < correct).tobytes()).decode()
+    return replace(base, extra=base.extra | {"test": base.extra["test"] | score, "correct_bits": bits})
 
 
 def fill(plan: Plan, store: Store, allocation: dict[str, int]) -> None:

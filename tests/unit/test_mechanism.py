@@ -233,7 +233,7 @@ def test_the_gap_has_one_row_a_normalised_run_epoch_and_layer(tmp_path: Path, sm
     _, cell, seed = small_plan.runs()[-1]
     store.write(examples.record(small_plan, cell, seed, diverged=True))
     runs = tables.collect(small_plan, trainers.choose(small_plan.config), store).runs
-    gap = statistics_gap(runs[["run_id", "bn", "dropout", "seed"]], store)
+    gap = statistics_gap(runs[["run_id", "bn", "dropout", "seed"]], store, trainers.choose(small_plan.config))
     assert list(gap) == ["run_id", "bn", "dropout", "seed", "epoch", "layer", "log_variance_ratio", "mean_shift"]
     assert set(gap["bn"]) == {"keras"}
     assert len(gap) == 5 * 3 * 2 + 1 * 2 * 2
@@ -252,6 +252,6 @@ def test_a_study_without_normalisation_has_an_empty_gap_with_its_columns(tmp_pat
     store = Store(tmp_path / "runs")
     examples.fill(store, plan)
     runs = tables.collect(plan, trainers.choose(plan.config), store).runs
-    gap = statistics_gap(runs[["run_id", "dropout", "seed"]], store)
+    gap = statistics_gap(runs[["run_id", "dropout", "seed"]], store, trainers.choose(plan.config))
     assert gap.empty
     assert list(gap) == ["run_id", "dropout", "seed", "epoch", "layer", "log_variance_ratio", "mean_shift"]

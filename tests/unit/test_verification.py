@@ -48,7 +48,9 @@ def test_a_record_with_other_outcomes_is_found_out_and_sized(
             right = np.frombuffer(base64.b64decode(record.extra["correct_bits"]), np.uint8).copy()
             right[:2] ^= 0b10100001
             bits = base64.b64encode(right.tobytes()).decode()
-            changed.write(dataclasses.replace(record, extra=record.extra | {"correct_bits": bits}))
+            test = record.extra["test"]
+            test |= {"correct": test["correct"] | {"moving": int(np.unpackbits(right).sum())}}
+            changed.write(dataclasses.replace(record, extra=record.extra | {"correct_bits": bits, "test": test}))
     assert cli.main(["verify", str(tmp_path / "small"), "--sample", "2"]) == 2
     told = capsys.readouterr()
     assert told.out.count("other bits; ") == 2
@@ -83,8 +85,11 @@ def test_another_processor_may_give_other_bits_but_no_further_apart_than_the_run
 def _scored(record: Record, more: int, **provenance: str) -> Record:
     """The record with so many more right answers on the test images, made elsewhere."""
     score = record.extra["test"]
+    right = np.unpackbits(np.frombuffer(base64.b64decode(record.extra["correct_bits"]), np.uint8))
+    right[np.flatnonzero(right[: score["trials"]] == 0)[:more]] = 1
     correct = score["correct"] | {"moving": score["correct"]["moving"] + more}
-    extra = record.extra | {"test": score | {"correct": correct}}
+    bits = base64.b64encode(np.packbits(right).tobytes()).decode()
+    extra = record.extra | {"test": score | {"correct": correct}, "correct_bits": bits}
     return dataclasses.replace(record, extra=extra, provenance=record.provenance | provenance)
 
 

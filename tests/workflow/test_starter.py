@@ -225,6 +225,16 @@ def test_a_run_that_fails_fails_its_job_alone_and_is_run_by_the_same_command(min
     # From the log of the job, which is the first to run.
     assert "1 of 3 runs failed and have no record; the same command runs them again. " in said
     assert "momentum 0.0, rate 0.01, seed 1: exit status 7" in said
+    # Once in the log that Snakemake shows, and once more as the last of all: what failed, where, and what to type.
+    assert "RuleException" not in said
+    recorded, error, log, hint = said.splitlines()[-4:]
+    assert recorded == "study: 11 of 12 runs are recorded"
+    assert error.endswith(
+        "1 of 3 runs failed and have no record; the same command runs them again. momentum 0.0, "
+        "rate 0.01, seed 1: exit status 7"
+    )
+    assert "momentum 0.0, rate 0.01, seed 1: exit status 7" in (mine.folder / log.removeprefix("its log: ")).read_text()
+    assert hint == "finished runs are safe; the same `snakemake` command goes on"
     before = stored(mine.folder)
     assert len(before) == 11
     assert not (mine.folder / "results/mine/report.html").exists()

@@ -21,7 +21,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from study.design.factorial import Cell, Job
 from study.design.plan import Plan
@@ -33,6 +33,9 @@ from study.trainers.base import OnRecord, Trainer
 from study.trainers.external import declaration, foresight
 from study.trainers.external.descendants import nothing_left
 from study.words import level_text
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 # Not a part of what a folder of code decides.
 IGNORED = {"__pycache__", ".git", ".snakemake"}
@@ -63,6 +66,11 @@ class ExternalTrainer(Trainer):
         roles = ("successes", "trials") if self._kind == "proportion" else ("response",)
         columns = {role: role for role in roles}
         return Response(**self._response, columns=columns, validation=columns)
+
+    def result_model(self) -> "type[BaseModel]":
+        from study.trainers.external import result_model
+
+        return result_model.Proportion if self._kind == "proportion" else result_model.Measurement
 
     def words(self) -> dict[str, Any]:
         return {"trainer": self._declared}

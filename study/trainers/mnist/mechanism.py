@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from study.files import write_json
-from study.store.record import Store
+from study.store.record import RecordReader, Store
 from study.store.tables import rows, table, write_table
 from study.trainers.mnist.implementations import IMPLEMENTATIONS
 from study.trainers.mnist.recovery import observed_steps, predicted_steps, shortfall
@@ -20,14 +20,14 @@ from study.trainers.mnist.recovery import observed_steps, predicted_steps, short
 SCORINGS = {"moving": "test_correct", "population": "test_correct_population", "batch": "test_correct_batch"}
 
 
-def explain(config: dict[str, Any], runs: pd.DataFrame, store: Store, folder: Path) -> None:
+def explain(reader: RecordReader, config: dict[str, Any], runs: pd.DataFrame, store: Store, folder: Path) -> None:
     """Write `statistics_gap.parquet` and `mechanism.json` for the runs of the table.
 
     Raises:
         StudyError: a record is missing or damaged.
     """
     factors = list(config["design"]["factors"])
-    gap = statistics_gap(runs[["run_id", *factors, "seed"]], store)
+    gap = statistics_gap(runs[["run_id", *factors, "seed"]], store, reader)
     write_table(gap, folder / "statistics_gap.parquet")
     if "bn" not in factors:
         runs, gap = (frame.assign(bn=config["training"]["bn"]) for frame in (runs, gap))
@@ -35,7 +35,7 @@ def explain(config: dict[str, Any], runs: pd.DataFrame, store: Store, folder: Pa
     write_json(folder / "mechanism.json", found)
 
 
-def statistics_gap(keys: pd.DataFrame, store: Store) -> pd.DataFrame:
+def statistics_gap(keys: pd.DataFrame, store: Store, reader: RecordReader) -> pd.DataFrame:
     """The gap of the statistics, one row a run with batch normalisation, epoch and layer.
 
     Args:
@@ -43,7 +43,7 @@ def statistics_gap(keys: pd.DataFrame, store: Store) -> pd.DataFrame:
     """
     found: list[dict[str, Any]] = []
     for key in keys.to_dict("records"):
-        found += rows(key, store.load(key["run_id"]).extra["gap"] or {})
+        found += rows(key, store.load(key["run_id"], reader).extra["gap"] or {})
     return table(found) if found else keys.iloc[:0].assign(epoch=0, layer=0, log_variance_ratio=0.0, mean_shift=0.0)
 
 

@@ -11,12 +11,14 @@ from study.design.factorial import Cell, Job, SharedLevels
 from study.design.job_size import Work
 from study.design.plan import Plan
 from study.design.response import Response
+from study.errors import MALFORMED
 from study.store.record import Record, Store
 from study.trainers.base import Assumptions, OnRecord, Trainer
 from study.trainers.mnist.version import ENGINE_VERSION
 
 if TYPE_CHECKING:
     import pandas as pd
+    from pydantic import BaseModel
 
     from study.trainers.mnist.data import Dataset
 
@@ -82,17 +84,24 @@ class MnistTrainer(Trainer):
             validation={"successes": "validation_correct", "trials": "validation_trials"},
         )
 
+    def result_model(self) -> "type[BaseModel]":
+        from study.trainers.mnist.result_model import ResultModel
+
+        return ResultModel
+
     def shared_levels(self) -> SharedLevels:
         # BN implementations differ in their inference statistics alone, so one training carries all of them.
         levels = [level for level in self._config["design"]["factors"].get("bn", ()) if level != "none"]
         return {"bn": levels} if levels and self._config["execution"]["share_trajectories"] else {}
 
     def work(self, settings: dict[str, Any]) -> Work:
-        if settings.get("network") not in MEGAFLOP:
+        try:
+            images = settings["epochs"] * settings["train_images"]
+            pace = [*(settings[name] for name in ("network", "batch_size", "precision")), settings["bn"] != "none"]
+            megaflops = SCORING * images * MEGAFLOP[settings["network"]]
+        except MALFORMED:
             return Work(settings)
-        images = settings["epochs"] * settings["train_images"]
-        pace = [settings[name] for name in ("network", "batch_size", "precision")]
-        return Work([*pace, settings["bn"] != "none"], images, SCORING * images * MEGAFLOP[settings["network"]])
+        return Work(pace, images, megaflops) if images > 0 else Work(settings)
 
     def words(self) -> dict[str, Any]:
         settings = self._config["training"]
@@ -140,7 +149,7 @@ class MnistTrainer(Trainer):
     def explain(self, plan: Plan, runs: "pd.DataFrame", store: Store, folder: Path) -> None:
         from study.trainers.mnist.mechanism import explain
 
-        explain(plan.config, runs, store, folder)
+        explain(self, plan.config, runs, store, folder)
 
     def advice(self, folder: Path) -> dict[str, str]:
         from study.files import read_json
