@@ -1,0 +1,124 @@
+"""The page of a study that has hardly begun: from no, one, two, three records, and without each cell in turn."""
+
+import base64
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from study import cli, trainers
+from study.config import resolve as configuration
+from study.design.factorial import Cell
+from study.design.plan import Plan
+from study.store.record import Record, Store
+from tests import examples
+from tests.examples import overlaid
+
+CONFIG: dict[str, Any] = {
+    "study": {"name": "young"},
+    "trainer": {"command": "python train.py {arm} {width} {seed} {record}"},
+    "design": {"factors": {"arm": ["a", "b"], "width": [1, 2]}, "control": {"arm": "a"}},
+    "execution": {"seconds_per_run": 1},
+}
+KINDS: dict[str, dict[str, Any]] = {
+    "numbers": {"response": {"kind": "number", "name": "loss", "better": "lower"}, "plan": {"margin": 0.5}},
+    "counts": {
+        "response": {"kind": "proportion", "name": "accuracy", "better": "higher"},
+        "plan": {"margin_pp": 0.5, "collapse_below": 0.3},
+    },
+}
+SEEDS: dict[str, Any] = {"fixed": 4, "sequential": {"start": 3, "step": 1, "max": 5}}
+TRIALS = 40
+Some = Callable[[int, Cell], bool]
+
+
+def _first(count: int) -> Some:
+    return lambda index, cell: index < count
+
+
+def _without(arm: str, width: int) -> Some:
+    return lambda index, cell: (cell.levels["arm"], cell.levels["width"]) != (arm, width)
+
+
+WHICH: dict[str, Some] = {
+    **{f"{count} records": _first(count) for count in (1, 2, 3)},
+    **{f"all but {arm}, {width}": _without(arm, width) for arm in "ab" for width in (1, 2)},
+}
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "train.py").touch()
+
+
+def _record(plan: Plan, cell: Cell, seed: int, kind: str) -> Record:
+    """A run with a curve, and with its bits if it counts."""
+    run_id = plan.run_id(cell, seed)
+    draw = np.random.default_rng(int(run_id, 16))
+    extra: dict[str, Any] = {"successes": None, "trials": None, "response": None, "correct_bits": None}
+    curve: dict[str, list[Any]] = {"epoch": [1, 2]}
+    if kind == "counts":
+        right = draw.random(TRIALS) < 0.8
+        bits = base64.b64encode(np.packbits(right).tobytes()).decode()
+        extra |= {"successes": int(right.sum()), "trials": TRIALS, "correct_bits": bits}
+        curve |= {"successes": [20, int(right.sum())], "trials": [TRIALS, TRIALS]}
+    else:
+        extra |= {"response": float(draw.normal())}
+        curve |= {"response": [2.0, extra["response"]]}
+    provenance = examples.record(examples.planned(examples.resolved()), _networks_cell(), 0).provenance
+    return Record(
+        id=run_id,
+        settings=cell.settings,
+        seed=seed,
+        status="ok",
+        curve=curve,
+        provenance=provenance | {"plan_digest": plan.digest},
+        cost={"training_seconds": 1.0, "evaluation_seconds": 0.0, "shared_by": 1},
+        extra={"trainer": plan.origin["trainer"]} | extra,
+    )
+
+
+def _networks_cell() -> Cell:
+    return examples.planned(examples.resolved()).cells()[0]
+
+
+def _asked(tmp_path: Path, kind: str, seeds: str, some: Some) -> int:
+    """`study interim` of a study that has some of its runs, by their place in the order of the seeds and their cell."""
+    config = overlaid(KINDS[kind] | {"design": {"seeds": SEEDS[seeds]}}, CONFIG)
+    resolved = configuration.resolve(config)
+    plan = Plan(resolved, trainers.choose(resolved).origin())
+    store = Store(tmp_path / "runs")
+    runs = sorted(plan.runs(), key=lambda run: run[2])
+    for index, (_, cell, seed) in enumerate(runs):
+        if some(index, cell):
+            store.write(_record(plan, cell, seed, kind))
+    return cli.main(["interim", json.dumps(config), "--store", str(store.root), "--out", str(tmp_path / "interim")])
+
+
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_without_a_record_it_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, seeds: str
+) -> None:
+    assert _asked(tmp_path, kind, seeds, lambda index, cell: False) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"study: error: .*runs: none of the \d+ planned runs has a record yet; .*", last)
+    assert not (tmp_path / "interim/report.html").exists()
+
+
+@pytest.mark.parametrize("which", WHICH)
+@pytest.mark.parametrize("seeds", SEEDS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_young_study_has_a_page_that_compares_nothing(tmp_path: Path, kind: str, seeds: str, which: str) -> None:
+    assert _asked(tmp_path, kind, seeds, WHICH[which]) == 0
+    page = (tmp_path / "interim/report.html").read_text(encoding="utf-8")
+    text = re.sub(r"<(script|style).*?</\1>|<[^>]+>", " ", page, flags=re.DOTALL)
+    assert "INTERIM" in text
+    assert "No verdict yet" in text
+    assert not re.search(r"\b(nan|inf|None|NaN)\b", text)
+    assert not (tmp_path / "interim/analysis/contrasts.json").exists()
