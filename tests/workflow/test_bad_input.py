@@ -57,6 +57,11 @@ def test_a_mistake_in_a_configuration_file_ends_before_anything_is_done(study: S
     assert not (study.folder / "results").exists()
 
 
+@pytest.mark.parametrize("name", ["v1.0", "a.b.c", "runs.json", "train"])
+def test_a_name_with_a_dot_or_of_a_step_is_planned_as_any_other(study: Study, name: str) -> None:
+    assert f"Planning the runs of results/{name}" in study.succeed("--dry-run", study={"name": name})
+
+
 def test_a_mistake_on_the_command_line_ends_before_anything_is_done(study: Study) -> None:
     line = refused(study, "--dry-run", "--config", "plan={margin_pp: -1}")
     assert line == "configuration: plan.margin_pp is -1; allowed: more than 0"
