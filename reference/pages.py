@@ -5,20 +5,29 @@ The templates are Markdown. `given(claim, words)` stands where words say what no
 not bear the claim out.
 """
 
+import base64
+import itertools
 import json
 import re
+import tempfile
 import textwrap
 from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
 
+from study.config import resolve as configuration
 from study.report import format as show
+from study.store import packed
+from study.store.record import Store
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
 STUDY = HERE / "bn-on-mnist"
+# Some of its runs, trained on another type of processor.
+ELSEWHERE = HERE / "second-processor"
 WIDTH = 120
 # What stands between these two lines of the README is written here.
 BEGIN, END = "<!-- The answer: written by `make reference`. -->\n", "<!-- The end of the answer. -->\n"
@@ -71,8 +80,10 @@ def context() -> dict[str, Any]:
         """The estimate without each of the seeds, sorted."""
         return sorted(block["estimate"] for block in by_level["influence"][level]["blocks"])
 
+    sound = {"none", *(arm["level"] for arm in verdicts["arms"] if not arm["collapsed"])}
     return {
         "verdicts": verdicts,
+        "hardware": _hardware(sound),
         "design": design,
         "label": labels,
         "provenance": read("provenance.json"),
@@ -87,6 +98,46 @@ def context() -> dict[str, Any]:
         "given": given,
         **by_level,
     }
+
+
+def _hardware(sound: set[str]) -> dict[str, Any]:
+    """What another type of processor changes, beside what another seed changes.
+
+    Args:
+        sound: the arms that do not collapse; the others say nothing of how good the weights are.
+
+    Returns:
+        `runs`, those trained on both; `same`, those with the same bits; `processors`; `points` and `images`, how far the
+        two runs of a pair of a sound arm are apart in accuracy (root mean square, percentage points) and in how many test
+        images they differ (mean); `seeds_points` and `seeds_images`, the same for two seeds of a cell on one processor.
+    """
+    with tempfile.TemporaryDirectory() as scratch:
+        here, there = Store(f"{scratch}/here"), Store(f"{scratch}/there")
+        packed.unpack(STUDY / packed.NAME, here)
+        packed.unpack(ELSEWHERE / packed.NAME, there)
+        plan = configuration.design(ELSEWHERE / "design.json")
+        runs = [(here.load(run_id), there.load(run_id), cell) for run_id, cell, _ in plan.runs()]
+    pairs = [(mine, other) for mine, other, cell in runs if cell.levels["bn"] in sound]
+    cells: dict[str, list[Any]] = {}
+    for mine, _, cell in runs:
+        if cell.levels["bn"] in sound:
+            cells.setdefault(json.dumps(cell.levels), []).append(mine)
+    seeds = [pair for members in cells.values() for pair in itertools.combinations(members, 2)]
+    return {
+        "runs": len(runs),
+        "same": sum(mine.result() == other.result() for mine, other, _ in runs),
+        "processors": sorted({other.provenance["processor"].partition(" (")[0] for _, other, _ in runs}),
+        "pairs": len(pairs),
+        **dict(zip(("points", "images"), _apart(pairs), strict=True)),
+        **dict(zip(("seeds_points", "seeds_images"), _apart(seeds), strict=True)),
+    }
+
+
+def _apart(pairs: list[tuple[Any, Any]]) -> tuple[float, float]:
+    scores = [[run.extra["test"]["correct"]["moving"] / run.extra["test"]["trials"] for run in pair] for pair in pairs]
+    bits = [[int.from_bytes(base64.b64decode(run.extra["correct_bits"])) for run in pair] for pair in pairs]
+    points = 100 * np.diff(np.array(scores))
+    return float(np.sqrt((points**2).mean())), float(np.mean([(one ^ other).bit_count() for one, other in bits]))
 
 
 def _rows(verdicts: dict[str, Any]) -> dict[str, Any]:

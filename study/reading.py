@@ -139,6 +139,6 @@ def _check_scalar(item: Any) -> None:
         raise StudyError(f"a number has more than {DIGITS} digits")
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: Exception | str) -> str:
     """What a parser says, on one line."""
     return " ".join(str(error).split())[:200]

@@ -11,14 +11,13 @@ import jinja2
 from altair.utils.schemapi import debug_mode
 
 from study import files
-from study.errors import MALFORMED, StudyError
 from study.report import pictures, summary
 from study.report.explanation import Explanation
 from study.report.format import plural
 from study.report.parts import theme
 from study.report.parts.figure import Figure
 from study.report.parts.labels import ordered_labels
-from study.report.results import Results, read_results
+from study.report.results import Results, damage_told, read_results
 from study.report.sections import sections
 from study.report.sections.estimation import estimation
 from study.report.sections.methods import cited
@@ -91,14 +90,15 @@ def render(results: Results, explain: Explanation | None = None, preview: str = 
     Raises:
         StudyError: a result file is of another version and lacks what the page shows.
     """
-    try:
-        conclusion = verdict(results)
-        with debug_mode(False):  # the tests validate every specification; here it would take as long as all the rest
-            parts = sections(results, conclusion, explain)
-            first = estimation(results, conclusion, explain) if conclusion.arms else None
-    except MALFORMED as error:
-        what = f"has no {error}, which this version reads" if isinstance(error, KeyError) else f"is damaged ({error})"
-        raise StudyError(f"{results.folder}: a result file {what}; make the results again") from error
+    with damage_told(results.folder):
+        return _render(results, explain, preview)
+
+
+def _render(results: Results, explain: Explanation | None, preview: str) -> Page:
+    conclusion = verdict(results)
+    with debug_mode(False):  # the tests validate every specification; here it would take as long as all the rest
+        parts = sections(results, conclusion, explain)
+        first = estimation(results, conclusion, explain) if conclusion.arms else None
     figures = [item for part in parts for item in part.items if isinstance(item, Figure)]
     figures = figures if first is None else [first, *figures]
     drawings = {figure.key: pictures.both(figure) for figure in figures}

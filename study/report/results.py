@@ -1,16 +1,19 @@
 """A results directory, read: every file that is there, checked for the keys the report relies on."""
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+import jinja2
 import pandas as pd
 
 from study.errors import MALFORMED, StudyError
 from study.files import read_json
+from study.reading import one_line
 from study.report.format import THIN, Response, listing
 from study.table_file import read_frame
 from study.words import level_key, unit
@@ -237,12 +240,23 @@ def read_results(folder: Path | str) -> Results:
     folder = Path(folder)
     if not folder.is_dir():
         raise StudyError(f"{folder}: no such results directory; give the folder that holds analysis/")
-    try:
+    with damage_told(folder):
         return _read(folder)
-    except MALFORMED as error:
-        raise StudyError(
-            f"{folder}: a result file is damaged ({type(error).__name__}: {error}); make the results again"
-        ) from error
+
+
+@contextmanager
+def damage_told(folder: Path) -> Iterator[None]:
+    """Around what reads results: one that is not what this version writes is one line.
+
+    Raises:
+        StudyError: it is of another version and lacks what is shown, or damaged.
+    """
+    try:
+        yield
+    except (*MALFORMED, jinja2.TemplateError) as error:
+        lacks = isinstance(error, KeyError)
+        what = f"has no {error}, which this version reads" if lacks else f"is damaged ({type(error).__name__}: {error})"
+        raise StudyError(f"{folder}: a result file {one_line(what)}; make the results again") from error
 
 
 def _read(folder: Path) -> Results:

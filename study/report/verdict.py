@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from study.report.format import listing, of
-from study.report.results import Results, Row
+from study.report.results import Results, Row, damage_told
 from study.words import level_key
 
 _KINDS = {
@@ -78,9 +78,20 @@ class Verdict:
 
 
 def verdict(results: Results) -> Verdict:
-    """The verdict of a results directory."""
+    """The verdict of a results directory.
+
+    Raises:
+        StudyError: verdicts.json is of another version, or damaged.
+    """
+    with damage_told(results.folder):
+        return _verdict(results)
+
+
+def _verdict(results: Results) -> Verdict:
     found = results.objects["verdicts"]
     rows = tuple(found["answers"])
+    if not all(isinstance(row[name], str) for row in rows for name in ("key", "question", "brief", "answer")):
+        raise TypeError("an answer is no text")
     if not found["arms"]:
         return Verdict(found["stamp"], found["headline"], rows)
     control = _arm(results, found["control"] | {"label": "control"})

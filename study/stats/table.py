@@ -337,6 +337,7 @@ def _as_numbers(frame: pd.DataFrame, name: str, diverged: np.ndarray | None = No
         bad &= ~diverged
     if bad.any():
         found = frame[name].iloc[int(np.flatnonzero(bad)[0])]
+        found = found.item() if isinstance(found, np.generic) else found
         raise StudyError(_where(bad, f"column {name!r} has no finite number (found {found!r})"))
     return numbers
 

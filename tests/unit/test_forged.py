@@ -4,6 +4,8 @@ import dataclasses
 import functools
 import json
 import os
+import random
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,11 +17,14 @@ from study.config import resolve as configuration
 from study.design import plan as plans
 from study.design.plan import Plan
 from study.errors import StudyError
+from study.report.results import read_results
+from study.report.verdict import verdict
 from study.store import tables
 from study.store.record import Record, Store
 from study.trainers.resume import with_seconds_per_run
 from tests import examples
 from tests.examples import resolved
+from tests.report_fixture import Scenario, write_results
 
 ODD: list[Any] = ["x", None, [], {}, -1, 1.5, 10**30, 1e300, True]
 EXTERNAL = Path(__file__).parent / "external_records.jsonl"
@@ -238,3 +243,45 @@ def test_no_command_writes_through_a_link_in_its_folder(
     assert cli.main(line) == 2
     assert "by a symbolic link; remove it" in capsys.readouterr().err
     assert not list(outside.iterdir())
+
+
+# Each was a traceback: what is shown depends on it, though no key is missing.
+SHOWN: list[tuple[str, tuple[Any, ...], Any]] = [
+    ("design", ("factors", 0, "levels"), []),
+    ("analysis/verdicts", ("answers", 2), -1),
+    ("analysis/verdicts", ("arms", 0), None),
+    ("analysis/verdicts", ("answers", 1, "answer"), 1e-300),
+    ("analysis/diagnostics", ("influence", 0, "level"), "nan"),
+    ("analysis/cells", (0, "levels"), []),
+    ("analysis/luck", ("variance_shares",), "x"),
+]
+
+
+@pytest.mark.parametrize(("name", "place", "odd"), SHOWN)
+def test_whatever_stands_in_a_result_file_the_page_is_made_or_refused_in_one_line(
+    tmp_path: Path, results: Path, capsys: pytest.CaptureFixture[str], name: str, place: tuple[Any, ...], odd: Any
+) -> None:
+    folder = shutil.copytree(results, tmp_path / "study")
+    path = folder / f"{name}.json"
+    path.write_text(json.dumps(changed(json.loads(path.read_text()), place, odd)))
+    capsys.readouterr()
+    if cli.main(["report", str(folder)]) != 0:
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"study: error: {folder}")
+
+
+def test_whatever_stands_in_the_verdicts_they_are_told_or_refused_in_one_line(tmp_path: Path, results: Path) -> None:
+    folder = shutil.copytree(results, tmp_path / "study")
+    path = folder / "analysis/verdicts.json"
+    sound = json.loads(path.read_text())
+    cases = [(place, odd) for place in leaves(sound) for odd in ["x", None, [], {}, -1, 1e300]]
+    for place, odd in random.Random(1).sample(cases, 150):
+        path.write_text(json.dumps(changed(sound, place, odd)))
+        line = refused(lambda: verdict(read_results(folder)).text)
+        assert not line or line.startswith(str(folder)), (place, odd, line)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    scenario = Scenario(seeds=4, epochs=3, lr=(1e-3,))
+    return write_results(tmp_path_factory.mktemp("results") / "small", scenario)

@@ -99,7 +99,7 @@ def grid(
     header = {"labelLimit": {"expr": "child_width"}, "labelExpr": f"{fits} ? (datum.label) : {lines}"}
     spec["facet"] |= {"header": header}
     wide = WIDE if len(headings) > 1 else 560
-    return Plot(spec, min(columns, len(headings)), narrowest, axis, reserve, wide, phone)
+    return Plot(spec, max(1, min(columns, len(headings))), narrowest, axis, reserve, wide, phone)
 
 
 def laid_out(plot: Plot, width: int) -> Spec:
