@@ -21,7 +21,7 @@ import pandas as pd
 from study.config import resolve as configuration
 from study.report import format as show
 from study.store import packed
-from study.store.record import Store
+from study.store.record import Record, Store
 
 HERE = Path(__file__).parent
 PROJECT = HERE.parent
@@ -107,9 +107,10 @@ def _hardware(sound: set[str]) -> dict[str, Any]:
         sound: the arms that do not collapse; the others say nothing of how good the weights are.
 
     Returns:
-        `runs`, those trained on both; `same`, those with the same bits; `processors`; `points` and `images`, how far the
-        two runs of a pair of a sound arm are apart in accuracy (root mean square, percentage points) and in how many test
-        images they differ (mean); `seeds_points` and `seeds_images`, the same for two seeds of a cell on one processor.
+        `processor`, the other one; `runs`, those trained on both; of these `same_weights` and `same_answers` (on every
+        test image); `other_losses`, and by what share they differ at most; of two seeds of a cell of a sound arm
+        `points`, how far they are apart (root mean square, percentage points), and `images`, how many they answer
+        differently (mean); `types`, see `_types`.
     """
     with tempfile.TemporaryDirectory() as scratch:
         here, there = Store(f"{scratch}/here"), Store(f"{scratch}/there")
@@ -117,27 +118,40 @@ def _hardware(sound: set[str]) -> dict[str, Any]:
         packed.unpack(ELSEWHERE / packed.NAME, there)
         plan = configuration.design(ELSEWHERE / "design.json")
         runs = [(here.load(run_id), there.load(run_id), cell) for run_id, cell, _ in plan.runs()]
-    pairs = [(mine, other) for mine, other, cell in runs if cell.levels["bn"] in sound]
-    cells: dict[str, list[Any]] = {}
+    losses = np.array([[run.extra["test"]["loss"]["moving"] for run in pair[:2]] for pair in runs])
+    cells: dict[str, list[Record]] = {}
     for mine, _, cell in runs:
         if cell.levels["bn"] in sound:
             cells.setdefault(json.dumps(cell.levels), []).append(mine)
     seeds = [pair for members in cells.values() for pair in itertools.combinations(members, 2)]
+    points = [100 * (_correct(one).bit_count() - _correct(other).bit_count()) / 10_000 for one, other in seeds]
     return {
+        "processor": runs[0][1].provenance["processor"].partition(" Processor")[0].replace("(R)", ""),
         "runs": len(runs),
-        "same": sum(mine.result() == other.result() for mine, other, _ in runs),
-        "processors": sorted({other.provenance["processor"].partition(" (")[0] for _, other, _ in runs}),
-        "pairs": len(pairs),
-        **dict(zip(("points", "images"), _apart(pairs), strict=True)),
-        **dict(zip(("seeds_points", "seeds_images"), _apart(seeds), strict=True)),
+        "same_weights": sum(mine.extra["digests"] == other.extra["digests"] for mine, other, _ in runs),
+        "same_answers": sum(_correct(mine) == _correct(other) for mine, other, _ in runs),
+        "other_losses": int((losses[:, 0] != losses[:, 1]).sum()),
+        "loss_share": float((np.abs(np.diff(losses)).ravel() / losses[:, 0]).max()),
+        "points": float(np.sqrt(np.mean(np.square(points)))),
+        "images": float(np.mean([(_correct(one) ^ _correct(other)).bit_count() for one, other in seeds])),
+        "types": _types(),
     }
 
 
-def _apart(pairs: list[tuple[Any, Any]]) -> tuple[float, float]:
-    scores = [[run.extra["test"]["correct"]["moving"] / run.extra["test"]["trials"] for run in pair] for pair in pairs]
-    bits = [[int.from_bytes(base64.b64decode(run.extra["correct_bits"])) for run in pair] for pair in pairs]
-    points = 100 * np.diff(np.array(scores))
-    return float(np.sqrt((points**2).mean())), float(np.mean([(one ^ other).bit_count() for one, other in bits]))
+def _correct(run: Record) -> int:
+    """One bit an image of the test set."""
+    return int.from_bytes(base64.b64decode(run.extra["correct_bits"]))
+
+
+def _types() -> dict[str, Any]:
+    """On how many types of processor with AVX-512 a short run's bits are known (`wide`), whether they are all the same,
+    and whether those without are others (`apart`)."""
+    (bits,) = json.loads((PROJECT / "tests/unit/engine_bits.json").read_text(encoding="utf-8")).values()
+    weights = [
+        [digests["bn weights"] for name, digests in bits.items() if ("avx512f" in name) == w] for w in (True, False)
+    ]
+    wide, narrow = weights
+    return {"wide": len(wide), "same": len(set(wide)) == 1, "apart": bool(narrow) and not set(wide) & set(narrow)}
 
 
 def _rows(verdicts: dict[str, Any]) -> dict[str, Any]:

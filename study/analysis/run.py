@@ -239,9 +239,10 @@ def _tuned(table: RunTable, spec: AnalysisSpec, absent: dict[str, str]) -> Tuned
     try:
         return tuned(table, factor, _to_choose_by(table, spec), _rng("tuned"), margin=spec.margin, alpha=spec.alpha)
     except StudyError as error:
-        if spec.tune is not None:
+        # A study of few seeds was not planned wrongly: it has its other results.
+        if spec.tune is not None and not isinstance(error, TooAlikeError):
             raise
-        absent["tuned"] = str(error).removeprefix(f"--tune {factor}: ").removeprefix("--tune ")
+        absent["tuned"] = str(error).removeprefix(f"--tune {factor}: ").removeprefix("--tune").lstrip(": ")
         return None
 
 

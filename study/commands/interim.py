@@ -40,8 +40,7 @@ def run(arguments: argparse.Namespace) -> None:
         collected = tables.collect(plan, trainer, store, partial=True)
         tables.write(collected, out)
         spec = analysis_spec(plan.config, trainer.response())
-        # A tuned comparison chooses on two seeds and judges on two others.
-        reason = _too_early(plan, set(collected.runs["run_id"]), 4 if spec.tune else 2)
+        reason = _too_early(plan, set(collected.runs["run_id"]))
         table, _ = read.read_runs(out / "runs.parquet", spec, whole=not reason)
         curves = read.read_curves(out / "curves.parquet", spec)
         trainer.explain(plan, collected.runs, store, out)
@@ -51,10 +50,10 @@ def run(arguments: argparse.Namespace) -> None:
     report.write(out)
 
 
-def _too_early(plan: Plan, done: set[str], needed: int) -> str:
-    """Why these runs allow no comparison, whatever the plan allows; empty if `needed` seeds are whole."""
+def _too_early(plan: Plan, done: set[str]) -> str:
+    """Why these runs allow no comparison, whatever the plan allows; empty if two seeds are whole."""
     finished = Counter(seed for run_id, _, seed in plan.runs() if run_id in done)
     whole = sum(count == len(plan.cells()) for count in finished.values())
-    if whole >= needed:
+    if whole >= 2:
         return ""
-    return f"{whole} of {len(seeds(plan.config))} seeds have a run in every cell; comparisons begin with {needed}"
+    return f"{whole} of {len(seeds(plan.config))} seeds have a run in every cell; comparisons begin with 2"

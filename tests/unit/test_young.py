@@ -12,8 +12,11 @@ import pytest
 
 from study import cli, trainers
 from study.config import resolve as configuration
+from study.design import plan as plans
 from study.design.factorial import Cell
 from study.design.plan import Plan
+from study.design.response import analysis_spec
+from study.store import tables
 from study.store.record import Record, Store
 from tests import examples
 from tests.examples import overlaid
@@ -122,3 +125,25 @@ def test_a_young_study_has_a_page_that_compares_nothing(tmp_path: Path, kind: st
     assert "No verdict yet" in text
     assert not re.search(r"\b(nan|inf|None|NaN)\b", text)
     assert not (tmp_path / "interim/analysis/contrasts.json").exists()
+
+
+@pytest.mark.parametrize("seeds", [2, 3])
+def test_a_study_of_too_few_seeds_to_tune_has_all_its_other_results(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], seeds: int
+) -> None:
+    factors = {"bn": ["none", "keras"], "lr": [0.001, 0.005], "dropout": None}
+    plan = examples.planned(examples.resolved(design={"factors": factors, "seeds": seeds}))
+    assert analysis_spec(plan.config, trainers.choose(plan.config).response()).tune == "lr"
+    store, folder = Store(tmp_path / "runs"), tmp_path / "small"
+    examples.fill(store, plan)
+    plans.write(plan, folder, {"network": "asker", "epochs": 2, "batch_size": 50, "train_images": 400})
+    tables.write(tables.collect(plan, trainers.choose(plan.config), store), folder)
+    design, out = ["--design", str(folder / "design.json")], ["--out", str(folder / "analysis")]
+    assert cli.main(["analyze", str(folder / "runs.parquet"), *design, *out]) == 0
+    assert cli.main(["report", str(folder)]) == 0
+    assert (folder / "analysis/contrasts.json").exists()
+    assert not (folder / "analysis/tuned.json").exists()
+    capsys.readouterr()
+    assert cli.main(["verdict", str(folder)]) == 0
+    said = capsys.readouterr().out
+    assert "at its own best? Not studied here: at least four values of 'seed' are needed, two to choose on" in said

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from study.errors import StudyError
+from study.errors import StudyError, TooAlikeError
 from study.stats.effects.contrasts import Effect, compare_with_control
 from study.stats.layout import outcome_grid
 from study.stats.table import RunTable, build_table
@@ -65,7 +65,8 @@ def tuned(
         margin, alpha: as in `compare_with_control`.
 
     Raises:
-        StudyError: no such factor, no block, or fewer than four blocks.
+        StudyError: no such factor, or no block.
+        TooAlikeError: fewer than four blocks.
     """
     _check(table, factor)
     values = _by_level(table, factor, table.values(table.scale))
@@ -95,7 +96,9 @@ def _check(table: RunTable, factor: str) -> None:
     if table.block is None:
         raise StudyError("--tune needs a block: the level is chosen on some blocks and judged on the others")
     if table.frame[table.block].nunique() < 4:
-        raise StudyError(f"--tune needs at least four values of {table.block!r}: two to choose on, two to judge on")
+        raise TooAlikeError(
+            f"--tune: at least four values of {table.block!r} are needed, two to choose on, two to judge on"
+        )
 
 
 def _by_level(table: RunTable, factor: str, values: np.ndarray) -> np.ndarray:
