@@ -34,6 +34,18 @@ def blocked_table(rng: np.random.Generator, missing: float = 0.0) -> RunTable:
     return build_table(pd.DataFrame(rows), ["method", "size"], "c", "rep", "right", "n")
 
 
+@pytest.mark.parametrize("names", [("arm", "failed"), ("failed", "arm"), ("level", "block"), ("T", "index")])
+def test_what_a_factor_is_called_changes_nothing(names: tuple[str, str]) -> None:
+    plain = blocked_table(np.random.default_rng(3), missing=0.1)
+    focus, other = names
+    frame = plain.frame.rename(columns={"method": focus, "size": other})
+    expected, found = collapse(plain, 0.9), collapse(build_table(frame, [focus, other], "c", "rep", "right", "n"), 0.9)
+    assert expected is not None
+    assert found is not None
+    assert found["comparisons"] == expected["comparisons"]
+    assert found["arms"] == expected["arms"]
+
+
 def test_without_a_block_arms_are_compared_by_fishers_test_with_holms_adjustment() -> None:
     result = collapse(counts_table({"none": 0, "other": 29, "third": 1}, 120), 0.9)
     assert result is not None

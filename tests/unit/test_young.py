@@ -1,9 +1,13 @@
-"""The page of a study that has hardly begun: from no, one, two, three records, and without each cell in turn."""
+"""The page of a study that has hardly begun: from no, one, two, three records, and without each cell in turn; and
+that whatever can be planned, however small and however called, can be analysed once it is trained.
+"""
 
 import base64
 import json
+import random
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -147,3 +151,69 @@ def test_a_study_of_too_few_seeds_to_tune_has_all_its_other_results(
     assert cli.main(["verdict", str(folder)]) == 0
     said = capsys.readouterr().out
     assert "at its own best? Not studied here: at least four values of 'seed' are needed, two to choose on" in said
+
+
+# Names that tables within an analysis might have too.
+CALLED = (
+    "arm",
+    "level",
+    "value",
+    "failed",
+    "block",
+    "cell",
+    "outcome",
+    "index",
+    "T",
+    "run",
+    "estimate",
+    "scale",
+    "group",
+)
+
+
+@pytest.mark.parametrize("number", range(10))
+def test_what_can_be_planned_can_be_analysed(tmp_path: Path, number: int) -> None:
+    """Small designs at random: factors of any name, 1 to 3 levels, 2 to 4 seeds, outcomes that hardly vary or fail."""
+    draw = random.Random(number)
+    names = draw.sample(CALLED, draw.choice([1, 2, 3]))
+    factors = {name: draw.sample([0, 1, 0.5, "a", "b"], draw.choice([1, 2, 3])) for name in names}
+    factors[names[0]] = draw.sample([0, 1, "a", "b"], draw.choice([2, 3]))
+    kind, fails = draw.choice(list(KINDS)), draw.choice(["nothing", "an arm", "a cell", "all but chance"])
+    config = {
+        **KINDS[kind],
+        "study": {"name": "planned"},
+        "trainer": {"command": " ".join(["python train.py {seed} {record}", *(f"{{{name}}}" for name in names)])},
+        "design": {
+            "factors": factors,
+            "control": {names[0]: factors[names[0]][0]},
+            "seeds": draw.choice([2, 3, 4]),
+            "block": draw.choice(["seed", "seed", None]),
+            "negative_control": draw.random() < 0.3,
+        },
+        "execution": {"seconds_per_run": 1},
+    }
+    resolved = configuration.resolve(config)
+    trainer = trainers.choose(resolved)
+    plan, store, folder = Plan(resolved, trainer.origin()), Store(tmp_path / "runs"), tmp_path / "planned"
+    last, constant = plan.cells()[-1], draw.random() < 0.3
+    for _, cell, seed in plan.runs():
+        record = _record(plan, cell, seed, kind)
+        failed = {
+            "nothing": False,
+            "an arm": cell.levels[names[0]] == last.levels[names[0]],
+            "a cell": cell == last,
+            "all but chance": draw.random() < 0.6 and seed > 0,
+        }[fails]
+        if failed:
+            nothing = {"successes": 0, "correct_bits": None} if kind == "counts" else {"response": None}
+            record = replace(record, status="diverged", curve={}, extra=record.extra | nothing)
+        elif constant:
+            same = {"successes": 30, "correct_bits": None} if kind == "counts" else {"response": 1.5}
+            record = replace(record, extra=record.extra | same)
+        store.write(record)
+    plans.write(plan, folder, trainer.words())
+    tables.write(tables.collect(plan, trainer, store), folder)
+    design, out = ["--design", str(folder / "design.json")], ["--out", str(folder / "analysis")]
+    curves = ["--curves", str(folder / "curves.parquet")]
+    assert cli.main(["analyze", str(folder / "runs.parquet"), *design, *curves, *out]) == 0
+    assert cli.main(["report", str(folder)]) == 0

@@ -107,8 +107,8 @@ def _comparisons(table: RunTable, failed: np.ndarray) -> list[dict[str, Any]]:
 def _block_differences(table: RunTable, failed: np.ndarray, level: str) -> np.ndarray:
     """Failed runs of the arm minus those of the control in the cells that have both, shape (blocks,)."""
     keys = [str(table.block), *table.other_factors]
-    frame = table.frame[keys].assign(arm=table.frame[table.focus].astype(str), failed=failed.astype(int))
-    wide = frame.pivot(index=keys, columns="arm", values="failed")[[level, table.control]].dropna()
+    index = pd.MultiIndex.from_frame(table.frame[[*keys, table.focus]].astype({table.focus: str}))
+    wide = pd.Series(failed.astype(int), index).unstack()[[level, table.control]].dropna()
     return (wide[level] - wide[table.control]).astype(int).groupby(level=0).sum().to_numpy()
 
 
