@@ -51,7 +51,8 @@ def _begun(folder: Path) -> Plan | None:
         content = parse_json(read_text(folder / "design.json"))
         found = Plan(content["config"], dict(content["origin"]))
         known = found.config["execution"]["seconds_per_run"]
-        return found if known != "auto" and 0 < known < 1e10 and found.runs() else None
+        whole = known != "auto" and 0 < known < 1e10 and found.cells() and factorial.seeds(found.config)
+        return found if whole else None
     except (StudyError, *MALFORMED):
         return None
 
