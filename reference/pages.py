@@ -124,7 +124,7 @@ def _hardware(sound: set[str]) -> dict[str, Any]:
         if cell.levels["bn"] in sound:
             cells.setdefault(json.dumps(cell.levels), []).append(mine)
     seeds = [pair for members in cells.values() for pair in itertools.combinations(members, 2)]
-    points = [100 * (_correct(one).bit_count() - _correct(other).bit_count()) / 10_000 for one, other in seeds]
+    points = [100 * (_accuracy(one) - _accuracy(other)) for one, other in seeds]
     return {
         "processor": runs[0][1].provenance["processor"].partition(" Processor")[0].replace("(R)", ""),
         "runs": len(runs),
@@ -136,6 +136,10 @@ def _hardware(sound: set[str]) -> dict[str, Any]:
         "images": float(np.mean([(_correct(one) ^ _correct(other)).bit_count() for one, other in seeds])),
         "types": _types(),
     }
+
+
+def _accuracy(run: Record) -> float:
+    return run.extra["test"]["correct"]["moving"] / run.extra["test"]["trials"]
 
 
 def _correct(run: Record) -> int:

@@ -65,6 +65,21 @@ def idx_bytes(values: np.ndarray) -> bytes:
     return struct.pack(f">HBB{values.ndim}I", 0, 8, values.ndim, *values.shape) + values.astype(np.uint8).tobytes()
 
 
+def provenance(plan: Plan, seed: int) -> dict[str, Any]:
+    """Where a run of the plan might come from."""
+    return {
+        "study": plan.name,
+        "plan_digest": plan.digest,
+        "commit": None,
+        "call": {"started": 1767225500.0, "cores": 2},
+        "host": "räknare",
+        "processor": "a processor",
+        "device": "cpu",
+        "versions": {"python": "3.11.0", "tensorflow": "2.21.0", "numpy": "2.4.0"},
+        "finished": (START + datetime.timedelta(seconds=seed)).isoformat(),
+    }
+
+
 def record(plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool = False, images: int = 12) -> Record:
     """A simulated run: same weights for all BN levels of a seed, and scores that differ with everything."""
     run_id = plan.run_id(cell, seed)
@@ -109,17 +124,7 @@ def record(plan: Plan, cell: Cell, seed: int, shared_by: int = 1, diverged: bool
             "correct_bits": base64.b64encode(np.packbits(right).tobytes()).decode(),
             "digests": {"weights": f"{seed:063x}f", "predictions": run_id * 4},
         },
-        provenance={
-            "study": plan.name,
-            "plan_digest": plan.digest,
-            "commit": None,
-            "call": {"started": 1767225500.0, "cores": 2},
-            "host": "räknare",
-            "processor": "a processor",
-            "device": "cpu",
-            "versions": {"python": "3.11.0", "tensorflow": "2.21.0", "numpy": "2.4.0"},
-            "finished": (START + datetime.timedelta(seconds=seed)).isoformat(),
-        },
+        provenance=provenance(plan, seed),
         cost={
             "training_seconds": float(draw.random()),
             "evaluation_seconds": float(draw.random()),
